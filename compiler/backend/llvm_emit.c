@@ -1,0 +1,267 @@
+/* llvm_emit.c — programs as LLVM functions: buffers, loops, copies, exchanged fields. */
+#include "llvm_emit.h"
+
+#include <stdlib.h>
+
+void ll_wrong(Unit *u, const char *what) {
+    if (!u->wrong) u->wrong = what;
+}
+
+/* ---- control flow ------------------------------------------------------------------ */
+
+/* Builder to a level: appending at the current one, before the inner loop at others. */
+void ll_at_level(Nest *z, int level) {
+    if (level >= z->depth) l_goto_end(z->f->u, z->here);
+    else l_goto_last(z->f->u, z->block[level]);
+}
+
+/* A new block that follows the current one. */
+BasicBlock ll_next_block(Func *f, const char *name) {
+    BasicBlock b = l_block(f, name);
+    LLVMBuildBr(f->u->b, b);
+    l_goto_end(f->u, b);
+    return b;
+}
+
+/* for (i = from; i != end; i++), entered at least once. */
+Loop ll_loop_begin(Func *f, int64_t from, int64_t end, const char *name) {
+    Unit *u = f->u;
+    BasicBlock before = l_here(u);
+    Loop l = {.head = ll_next_block(f, name), .end = end};
+    l.i = LLVMBuildPhi(u->b, u->i64, "");
+    Val first = l_int(u, from);
+    LLVMAddIncoming(l.i, &first, &before, 1);
+    return l;
+}
+
+void ll_loop_end(Func *f, const Loop *l) {
+    Unit *u = f->u;
+    BasicBlock last = l_here(u), after = l_block(f, "after");
+    Val next = l_add(u, l->i, l_int(u, 1));
+    LLVMAddIncoming(l->i, &next, &last, 1);
+    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntNE, next, l_int(u, l->end)), l->head, after);
+    l_goto_end(u, after);
+}
+
+/* ---- other statements ---------------------------------------------------------------------------------- */
+
+static void emit_splats(Func *f, Val dst, Val src, int64_t n) {
+    Unit *u = f->u;
+    Loop l = ll_loop_begin(f, 0, n, "splat");
+    Val v = ll_as_vector(u, l_load(u, u->f64, l_at(u, src, l.i), 8));
+    l_store(u, v, l_at(u, dst, l_mul(u, l.i, u->lanes)), u->align);
+    ll_loop_end(f, &l);
+}
+
+static void emit_copy(Func *f, const KCopy *c) {
+    Unit *u = f->u;
+    Nest none = {.f = f, .k = &(KKernel){0}};       /* no axes: loop symbols only */
+    if (c->n == 0) return;
+    Val at = ll_affine_value(&none, aff_get(f->p->ir, c->at), 0);
+    Val dst = l_at(u, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
+    Val src = buf_address(f, c->src);
+    if (buf_width(f, c->dst) != buf_width(f, c->src)) {
+        if (buf_get(f, c->dst)->uniform) ll_wrong(u, "a varying value for a uniform buffer");
+        else emit_splats(f, dst, src, c->n);
+        return;
+    }
+    LLVMBuildMemCpy(u->b, dst, buf_align(f, c->dst), src, buf_align(f, c->src),
+                    l_int(u, c->n * buf_width(f, c->dst) * 8));
+}
+
+static void emit_statements(Func *f, const KStmt *s, int n);
+
+static void exchange(Func *f, const KCarry *c) {
+    if (c->cur == c->next) return;
+    Val cur = buf_address(f, c->cur), next = buf_address(f, c->next);
+    LLVMBuildStore(f->u->b, next, f->slot[c->cur]);
+    LLVMBuildStore(f->u->b, cur, f->slot[c->next]);
+}
+
+/* Leaves for `after` when no replica is active. */
+static void emit_active(Func *f, int buf, BasicBlock after) {
+    Unit *u = f->u;
+    Val v = l_load(u, buf_type(f, buf), buf_address(f, buf), buf_align(f, buf));
+    BasicBlock body = l_block(f, "active");
+    LLVMBuildCondBr(u->b, ll_any_lane(u, v), body, after);
+    l_goto_end(u, body);
+}
+
+static void emit_loop(Func *f, const KLoop *k) {
+    Unit *u = f->u;
+    if (k->trip <= 0) return;
+    BasicBlock after = k->active >= 0 ? l_block(f, "inactive") : NULL;
+    Loop l = ll_loop_begin(f, 0, k->trip, "loop");
+    if (after) emit_active(f, k->carry[k->active].cur, after);
+    f->iteration[k->loop] = l.i;
+    f->trip[k->loop] = k->trip;
+    emit_statements(f, k->body, k->nbody);
+    f->iteration[k->loop] = NULL;
+    for (int i = 0; i < k->ncarry; i++) exchange(f, &k->carry[i]);
+    ll_loop_end(f, &l);
+    if (after) {
+        LLVMBuildBr(u->b, after);
+        l_goto_end(u, after);
+    }
+}
+
+static void emit_statements(Func *f, const KStmt *s, int n) {
+    for (int i = 0; i < n && !f->u->wrong; i++) {
+        switch (s[i].kind) {
+        case KS_KERNEL: ll_kernel(f, &s[i].u.kernel); break;
+        case KS_COPY:   emit_copy(f, &s[i].u.copy); break;
+        case KS_LOOP:   emit_loop(f, &s[i].u.loop); break;
+        }
+    }
+}
+
+/* ---- a function ------------------------------------------------------------------------------------------- */
+
+/* Field i of CallArgs, loaded. */
+static Val call_field(Func *f, int i) {
+    Unit *u = f->u;
+    _Static_assert(offsetof(CallArgs, out) == 8 && offsetof(CallArgs, scratch) == 16 &&
+                   offsetof(CallArgs, seed) == 24 && offsetof(CallArgs, step) == 28 &&
+                   offsetof(CallArgs, chains) == 32, "the layout that generated code assumes");
+    LLVMTypeRef fields[6] = {u->ptr, u->ptr, u->ptr, u->i32, u->i32, u->ptr};
+    LLVMTypeRef args = LLVMStructTypeInContext(u->cx, fields, 6, 0);
+    Val p = LLVMBuildStructGEP2(u->b, args, LLVMGetParam(f->fn, 0), (unsigned)i, "");
+    return LLVMBuildLoad2(u->b, fields[i], p, "");
+}
+
+static Val pointer_element(Unit *u, Val array, int i) {
+    Val k = l_int(u, i);
+    return LLVMBuildLoad2(u->b, u->ptr, LLVMBuildGEP2(u->b, u->ptr, array, &k, 1, ""), "");
+}
+
+/* Small constants are data of the module.  Large ones would pass through the
+ * assembler number by number, so a JIT uses its own copy in place. */
+static Val constant_buffer(Unit *u, const KBuf *b) {
+    enum { SMALL = 4096 };
+    size_t n = (size_t)b->n;
+    if (u->jit && n > SMALL) {
+        double *copy = lq_alloc(n * sizeof *copy);
+        memcpy(copy, b->data, n * sizeof *copy);
+        vec_push(&u->kept, copy);
+        return LLVMConstIntToPtr(l_int(u, (int64_t)(intptr_t)copy), u->ptr);
+    }
+    Val *v = lq_alloc((n + 1) * sizeof *v);
+    for (size_t i = 0; i < n; i++) v[i] = l_real(u, b->data[i]);
+    Val global = LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), "constants");
+    LLVMSetInitializer(global, LLVMConstArray2(u->f64, v, n));
+    LLVMSetGlobalConstant(global, 1);
+    LLVMSetLinkage(global, LLVMPrivateLinkage);
+    LLVMSetAlignment(global, 64);
+    free(v);
+    return global;
+}
+
+static void find_buffers(Func *f) {
+    Unit *u = f->u;
+    Val in = call_field(f, 0), out = call_field(f, 1), scratch = call_field(f, 2);
+    for (int i = 0; i < f->p->nbufs; i++) {
+        const KBuf *b = buf_get(f, i);
+        switch (b->kind) {
+        case KB_IN:    f->base[i] = pointer_element(u, in, b->slot); break;
+        case KB_OUT:   f->base[i] = pointer_element(u, out, b->slot); break;
+        case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * u->lanes)); break;
+        case KB_CONST: f->base[i] = constant_buffer(u, b); break;
+        }
+    }
+}
+
+/* Gives the buffers that loops exchange a slot for their address; counts loops. */
+static void make_slots(Func *f, const KStmt *s, int n) {
+    Unit *u = f->u;
+    for (int i = 0; i < n; i++) {
+        if (s[i].kind != KS_LOOP) continue;
+        const KLoop *k = &s[i].u.loop;
+        if (k->loop >= f->nloops) f->nloops = k->loop + 1;
+        make_slots(f, k->body, k->nbody);
+        for (int c = 0; c < k->ncarry; c++) {
+            int pair[2] = {k->carry[c].cur, k->carry[c].next};
+            for (int j = 0; j < 2 && pair[0] != pair[1]; j++) {
+                if (f->slot[pair[j]]) continue;
+                f->slot[pair[j]] = LLVMBuildAlloca(u->b, u->ptr, "where");
+                LLVMBuildStore(u->b, f->base[pair[j]], f->slot[pair[j]]);
+            }
+        }
+    }
+}
+
+/* An output that a loop exchanged may have ended in its partner's memory. */
+static void settle_outputs(Func *f) {
+    Unit *u = f->u;
+    for (int i = 0; i < f->p->nbufs; i++) {
+        if (buf_get(f, i)->kind != KB_OUT || !f->slot[i]) continue;
+        Val now = buf_address(f, i);
+        BasicBlock move = l_block(f, "move"), after = l_block(f, "after");
+        LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, now, f->base[i]), after, move);
+        l_goto_end(u, move);
+        LLVMBuildMemCpy(u->b, f->base[i], u->align, now, u->align,
+                        l_int(u, buf_get(f, i)->n * buf_width(f, i) * 8));
+        LLVMBuildBr(u->b, after);
+        l_goto_end(u, after);
+    }
+}
+
+static Val new_function(Unit *u, const char *name) {
+    Text full = {0};
+    text_printf(&full, "lqft_%s", name);
+    Val fn = LLVMAddFunction(u->module, full.s, LLVMFunctionType(u->none, &u->ptr, 1, 0));
+    text_free(&full);
+    l_enum_attr(u, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
+    l_enum_attr(u, fn, 1, "noalias", 0);
+    l_text_attr(u, fn, "target-cpu", u->cpu);
+    l_text_attr(u, fn, "target-features", u->features);
+    l_text_attr(u, fn, "prefer-vector-width", "512");
+    return fn;
+}
+
+static void *zeroed(size_t n, size_t size) {
+    void *p = lq_alloc((n + 1) * size);
+    memset(p, 0, (n + 1) * size);
+    return p;
+}
+
+static void func_begin(Func *f) {
+    Unit *u = f->u;
+    size_t nodes = (size_t)f->p->ir->nodes.n, nbufs = (size_t)f->p->nbufs;
+    f->base = zeroed(nbufs, sizeof *f->base);
+    f->slot = zeroed(nbufs, sizeof *f->slot);
+    f->value = zeroed(nodes, sizeof *f->value);
+    f->level = zeroed(nodes, sizeof *f->level);
+    f->seen = zeroed(nodes, sizeof *f->seen);
+    f->fn = new_function(u, f->p->name);
+    l_goto_end(u, l_block(f, "entry"));
+    find_buffers(f);
+    make_slots(f, f->p->stmts, f->p->nstmts);
+    f->iteration = zeroed(f->nloops, sizeof *f->iteration);
+    f->trip = zeroed(f->nloops, sizeof *f->trip);
+    f->seed = call_field(f, 3), f->step = call_field(f, 4), f->chains = call_field(f, 5);
+    BasicBlock start = l_block(f, "start");
+    f->allocas = LLVMBuildBr(u->b, start);
+    l_goto_end(u, start);
+    for (int i = 0; i < LQ_COUNT(f->call_slot); i++) f->call_slot[i] = l_alloca(f, u->vec, "call");
+}
+
+static void func_end(Func *f) {
+    free(f->base);
+    free(f->slot);
+    free(f->value);
+    free(f->level);
+    free(f->seen);
+    free(f->iteration);
+    free(f->trip);
+    vec_free(&f->order);
+}
+
+Val ll_program(Unit *u, const KProgram *p) {
+    Func f = {.u = u, .p = p};
+    func_begin(&f);
+    emit_statements(&f, p->stmts, p->nstmts);
+    settle_outputs(&f);
+    LLVMBuildRetVoid(u->b);
+    func_end(&f);
+    return f.fn;
+}

@@ -1,0 +1,256 @@
+/* llvm_emit.h — private to backend/llvm*: the only header that knows LLVM.  What the
+ * files share has the prefix ll_; small helpers (l_) make emission readable. */
+#ifndef LQFT_LLVM_EMIT_H
+#define LQFT_LLVM_EMIT_H
+
+#include <llvm-c/Core.h>
+#include <llvm/Config/llvm-config.h>
+
+#include <string.h>
+
+#include "backend.h"
+
+typedef LLVMValueRef Val;                  /* double, <W x double>, i1, <W x i1> or i64 */
+typedef LLVMBasicBlockRef BasicBlock;
+
+/* ==== a module being generated ================================================ */
+
+typedef struct Unit {
+    LLVMContextRef cx;
+    LLVMModuleRef  module;
+    LLVMBuilderRef b;
+    LLVMTypeRef    f64, vec, i1, mask, i32, i64, ptr, none;
+    unsigned       lanes;                  /* W; vec is double itself when W = 1 */
+    unsigned       align;                  /* of element vectors in memory, bytes */
+    bool           jit;                    /* large constants by address, not in the object */
+    const char    *cpu, *features;
+    VEC(double *)  kept;                   /* large constants, copied: they live as long as the code */
+    const char    *wrong;                  /* first thing that cannot be generated, or NULL */
+} Unit;
+
+/* One KProgram, as a function.  A buffer that some loop exchanges has its address
+ * in a stack slot, which becomes a register; the others have it in `base`. */
+typedef struct Func {
+    Unit *u;
+    const KProgram *p;
+    Val    fn;
+    Val    allocas;                        /* stack slots are made before this instruction */
+    Val   *base;                           /* by buffer: address */
+    Val   *slot;                           /* by buffer: where the address is, or NULL */
+    Val   *iteration;                      /* by loop number: i64, while inside */
+    int64_t *trip;                         /* by loop number */
+    uint32_t nloops;
+    Val    seed, step, chains;
+    Val    call_slot[3];                   /* of runtime calls: result, operands */
+    Val    row_slot[4];                    /* rows of random numbers, MAX_ROW doubles each */
+    /* Of the kernel being emitted, by Ref. */
+    Val      *value;
+    uint8_t  *level;
+    uint32_t *seen;                        /* stamp: waits for operands; stamp + 1: in order */
+    uint32_t  stamp;
+    VEC(Ref)  order;                       /* scalar nodes of the kernel, operands first */
+} Func;
+
+/* ==== a kernel being emitted ===================================================== */
+
+typedef struct Range { int64_t lo, hi; } Range;          /* both included */
+
+typedef struct Loop { BasicBlock head; Val i; int64_t end; } Loop;
+
+/* Random numbers of a row are drawn together up to this many doubles. */
+enum { MAX_ROW = 4096 };
+
+/* Reads of one row that are shifted against each other along the innermost axis: the
+ * foremost is loaded, the others are what it was `lag` iterations ago. */
+enum { MAX_READS = 48, MAX_LAG = 4, MAX_CARRIED = 10 };
+
+/* By lag: a leader's value that many iterations ago. */
+typedef struct StreamPast { Val at[MAX_LAG + 1]; } StreamPast;
+
+typedef struct Stream {
+    Ref     read;
+    int     leader;                    /* number of the foremost read; itself: loads */
+    int64_t k, step;                   /* constant of its address; advance per iteration */
+    int     lag;
+    StreamPast past;                   /* of a leader */
+} Stream;
+
+/* A kernel being emitted. */
+typedef struct Nest {
+    Func *f;
+    const KKernel *k;
+    int   depth;                       /* level of `here` */
+    BasicBlock here;                   /* where code is being appended */
+    BasicBlock block[IR_MAX_RANK + 1]; /* by level < depth: its code before the inner loop */
+    Val   axis[IR_MAX_RANK];
+    Range range[IR_MAX_RANK];          /* of each axis; of the innermost in this segment */
+    Val  *row, *total;                 /* by root: accumulators in stack slots */
+    Stream stream[MAX_READS]; int nstreams;
+    Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots */
+} Nest;
+
+/* Where an index points after its mode.  While the number of turns is known, it is
+ * the affine form plus `shift`; otherwise a computed value. */
+typedef struct Place {
+    int64_t shift;
+    Val at;                            /* NULL: affine + shift */
+    Val odd;                           /* i1: odd number of turns; NULL: never */
+    Val inside;                        /* i1; NULL: always */
+    int level;                         /* of these values */
+} Place;
+
+/* An element's offset in doubles: one part per level and a constant. */
+typedef struct Offset { Val part[IR_MAX_RANK + 1]; int64_t k; } Offset;
+
+/* Where a read finds its element, and what its modes make of it. */
+typedef struct Access { int buf; Offset offset; Val odd, inside; } Access;
+
+/* ==== llvm_emit.c ============================================================== */
+
+/* Adds the function lqft_<name> to the module; u->wrong says when that failed. */
+Val  ll_program(Unit *u, const KProgram *p);
+/* Notes the first thing that cannot be generated: a mistake of an earlier pass. */
+void ll_wrong(Unit *u, const char *what);
+
+/* A new block that follows the current one. */
+BasicBlock ll_next_block(Func *f, const char *name);
+/* for (i = from; i != end; i++), entered at least once. */
+Loop ll_loop_begin(Func *f, int64_t from, int64_t end, const char *name);
+void ll_loop_end(Func *f, const Loop *l);
+/* Builder to a level: appending at the current one, before the inner loop at others. */
+void ll_at_level(Nest *z, int level);
+
+/* ==== llvm_nest.c =============================================================== */
+
+void ll_kernel(Func *f, const KKernel *k);
+
+/* ==== llvm_index.c ============================================================== */
+
+int   ll_sym_level(const Nest *z, Sym s);
+int   ll_affine_level(const Nest *z, const Affine *a);
+Range ll_affine_range(const Nest *z, const Affine *a);
+/* a + shift, at the builder's place. */
+Val   ll_affine_value(Nest *z, const Affine *a, int64_t shift);
+/* Is 0 <= a < n?  Known, or compared at the builder's place. */
+Val   ll_in_range(Nest *z, const Affine *a, Range r, int64_t n);
+Place ll_place(Nest *z, const Index *ix);
+void  ll_offset_add(Nest *z, Offset *o, const Index *ix, const Place *p, int64_t stride);
+Val   ll_offset_address(Nest *z, const Offset *o, int buf, int level);
+/* The element of the point, over the first naxes axes. */
+Val   ll_own_address(Nest *z, int buf, int naxes);
+
+/* ==== llvm_read.c =============================================================== */
+
+Val  ll_read(Nest *z, Ref r, int level);
+/* Finds the reads of this segment that follow others within MAX_LAG iterations. */
+void ll_streams_find(Nest *z);
+/* In front of the loop, whose axis stands at its first value: the past of leaders. */
+void ll_streams_begin(Nest *z, StreamPast *first);
+/* At the head of the loop. */
+void ll_streams_enter(Nest *z, StreamPast *first, BasicBlock before);
+/* At its end: the present becomes the past. */
+void ll_streams_advance(Nest *z);
+
+/* ==== llvm_scalar.c ============================================================ */
+
+/* A row of ops.def applied to operands, at the builder's place. */
+Val  ll_op(Func *f, Op op, const Val *args, int n);
+Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration);
+/* The same for sites site0, site0 + 1, …: element s of lane l at out[s*W + l]. */
+void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration);
+Val  ll_as_real(Unit *u, Val v);              /* truth value -> 1.0 or 0.0 */
+Val  ll_as_truth(Unit *u, Val v);             /* number -> is it not 0 */
+Val  ll_as_vector(Unit *u, Val v);            /* uniform -> the same in every lane */
+Val  ll_any_lane(Unit *u, Val v);             /* i1: some lane is not 0 */
+double ll_identity(Op op);
+
+/* ==== helpers ================================================================== */
+
+static inline Val l_int(Unit *u, int64_t v) { return LLVMConstInt(u->i64, (unsigned long long)v, 1); }
+static inline Val l_int32(Unit *u, int64_t v) { return LLVMConstInt(u->i32, (unsigned long long)v, 1); }
+static inline Val l_bool(Unit *u, bool v) { return LLVMConstInt(u->i1, v, 0); }
+static inline Val l_real(Unit *u, double v) { return LLVMConstReal(u->f64, v); }
+
+static inline bool l_is_vector(Val v) { return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind; }
+
+static inline bool l_is_truth(Val v) {
+    LLVMTypeRef t = LLVMTypeOf(v);
+    if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) t = LLVMGetElementType(t);
+    return LLVMGetTypeKind(t) == LLVMIntegerTypeKind;
+}
+
+/* A truth value known now. */
+static inline bool l_is_known(Val v) { return LLVMIsAConstantInt(v) != NULL; }
+static inline bool l_known(Val v) { return LLVMConstIntGetZExtValue(v) != 0; }
+
+static inline BasicBlock l_block(Func *f, const char *name) {
+    return LLVMAppendBasicBlockInContext(f->u->cx, f->fn, name);
+}
+static inline BasicBlock l_here(Unit *u) { return LLVMGetInsertBlock(u->b); }
+static inline void l_goto_end(Unit *u, BasicBlock b) { LLVMPositionBuilderAtEnd(u->b, b); }
+/* Before the branch that ends a block. */
+static inline void l_goto_last(Unit *u, BasicBlock b) { LLVMPositionBuilderBefore(u->b, LLVMGetBasicBlockTerminator(b)); }
+
+static inline Val l_add(Unit *u, Val a, Val b) { return LLVMBuildNSWAdd(u->b, a, b, ""); }
+static inline Val l_sub(Unit *u, Val a, Val b) { return LLVMBuildNSWSub(u->b, a, b, ""); }
+static inline Val l_mul(Unit *u, Val a, int64_t c) {
+    return c == 1 ? a : LLVMBuildNSWMul(u->b, a, l_int(u, c), "");
+}
+static inline Val l_select(Unit *u, Val c, Val a, Val b) { return LLVMBuildSelect(u->b, c, a, b, ""); }
+static inline Val l_compare(Unit *u, LLVMIntPredicate p, Val a, Val b) { return LLVMBuildICmp(u->b, p, a, b, ""); }
+
+/* p + i doubles. */
+static inline Val l_at(Unit *u, Val p, Val i) { return LLVMBuildGEP2(u->b, u->f64, p, &i, 1, ""); }
+
+static inline Val l_load(Unit *u, LLVMTypeRef t, Val p, unsigned align) {
+    Val v = LLVMBuildLoad2(u->b, t, p, "");
+    LLVMSetAlignment(v, align);
+    return v;
+}
+static inline Val l_store(Unit *u, Val v, Val p, unsigned align) {
+    Val s = LLVMBuildStore(u->b, v, p);
+    LLVMSetAlignment(s, align);
+    return s;
+}
+
+/* A stack slot, made in the entry block; the builder must stand at the end of a block. */
+static inline Val l_alloca(Func *f, LLVMTypeRef t, const char *name) {
+    BasicBlock here = l_here(f->u);
+    LLVMPositionBuilderBefore(f->u->b, f->allocas);
+    Val v = LLVMBuildAlloca(f->u->b, t, name);
+    if (t != f->u->ptr) LLVMSetAlignment(v, 64);
+    l_goto_end(f->u, here);
+    return v;
+}
+
+static inline Val l_intrinsic(Unit *u, const char *name, LLVMTypeRef t, Val *args, unsigned n) {
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    Val fn = LLVMGetIntrinsicDeclaration(u->module, id, &t, 1);
+    return LLVMBuildCall2(u->b, LLVMIntrinsicGetType(u->cx, id, &t, 1), fn, args, n, "");
+}
+
+/* Names that this LLVM does not know are hints lost, no more. */
+static inline void l_enum_attr(Unit *u, Val fn, unsigned where, const char *name, uint64_t value) {
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    if (kind) LLVMAddAttributeAtIndex(fn, where, LLVMCreateEnumAttribute(u->cx, kind, value));
+}
+static inline void l_text_attr(Unit *u, Val fn, const char *name, const char *value) {
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateStringAttribute(u->cx, name, (unsigned)strlen(name),
+                                                      value, (unsigned)strlen(value)));
+}
+
+static inline int64_t floor_div(int64_t a, int64_t n) { return a / n - (a % n < 0); }
+
+static inline const KBuf *buf_get(const Func *f, int buf) { return &f->p->bufs[buf]; }
+
+/* Doubles in memory per element, and how elements are aligned. */
+static inline int64_t buf_width(const Func *f, int buf) { return buf_get(f, buf)->uniform ? 1 : f->u->lanes; }
+static inline unsigned buf_align(const Func *f, int buf) { return buf_get(f, buf)->uniform ? 8 : f->u->align; }
+static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_get(f, buf)->uniform ? f->u->f64 : f->u->vec; }
+
+static inline Val buf_address(Func *f, int buf) {
+    return f->slot[buf] ? LLVMBuildLoad2(f->u->b, f->u->ptr, f->slot[buf], "") : f->base[buf];
+}
+
+#endif

@@ -1,0 +1,170 @@
+/* llvm_index.c — indices and addresses.  No address is ever found by a division: the
+ * interval of an index says how many turns it may make, and the turns are taken back
+ * by a constant, by compare and select, or (many turns, outer axes) by a division by
+ * a constant, which LLVM turns into a multiplication. */
+#include "llvm_emit.h"
+
+/* More turns than this are counted by a multiplication. */
+enum { MAX_SELECTS = 4 };
+
+/* ---- affine indices ------------------------------------------------------------------ */
+
+int ll_sym_level(const Nest *z, Sym s) {
+    return s < (Sym)z->k->rank && z->k->ext[s] > 1 ? (int)s + 1 : 0;
+}
+
+int ll_affine_level(const Nest *z, const Affine *a) {
+    int level = 0;
+    for (int i = 0; i < a->n; i++) {
+        int l = ll_sym_level(z, a->t[i].sym);
+        if (l > level) level = l;
+    }
+    return level;
+}
+
+static Range sym_range(const Nest *z, Sym s) {
+    if (s < (Sym)z->k->rank) return z->range[s];
+    if (s >= SYM_LOOP && s - SYM_LOOP < z->f->nloops) return (Range){0, z->f->trip[s - SYM_LOOP] - 1};
+    ll_wrong(z->f->u, "an index with an unknown symbol");
+    return (Range){0, 0};
+}
+
+static Val sym_value(Nest *z, Sym s) {
+    Val v = NULL;
+    if (s < (Sym)z->k->rank) v = z->axis[s];
+    else if (s >= SYM_LOOP && s - SYM_LOOP < z->f->nloops) v = z->f->iteration[s - SYM_LOOP];
+    if (v) return v;
+    ll_wrong(z->f->u, "an index with a symbol that has no value here");
+    return l_int(z->f->u, 0);
+}
+
+Range ll_affine_range(const Nest *z, const Affine *a) {
+    Range r = {a->k, a->k};
+    for (int i = 0; i < a->n; i++) {
+        Range s = sym_range(z, a->t[i].sym);
+        int64_t c = a->t[i].c;
+        r.lo += c > 0 ? c * s.lo : c * s.hi;
+        r.hi += c > 0 ? c * s.hi : c * s.lo;
+    }
+    return r;
+}
+
+Val ll_affine_value(Nest *z, const Affine *a, int64_t shift) {
+    Unit *u = z->f->u;
+    Val sum = l_int(u, a->k + shift);
+    for (int i = 0; i < a->n; i++) sum = l_add(u, l_mul(u, sym_value(z, a->t[i].sym), a->t[i].c), sum);
+    return sum;
+}
+
+/* ---- modes ------------------------------------------------------------------------------ */
+
+/* base counts from 0 and makes at most `turns` turns: where is it, after how many? */
+static void turn_back(Unit *u, Place *p, Val base, int64_t turns, int64_t n) {
+    Val odd = l_bool(u, false);
+    p->at = base;
+    if (turns > MAX_SELECTS) {         /* by a constant: a multiplication, not a division */
+        Val q = LLVMBuildUDiv(u->b, base, l_int(u, n), "");
+        p->at = l_sub(u, base, l_mul(u, q, n));
+        odd = LLVMBuildTrunc(u->b, q, u->i1, "");
+    } else {
+        for (int64_t t = 1; t <= turns; t++) {
+            Val beyond = l_compare(u, LLVMIntSGE, base, l_int(u, t * n));
+            p->at = l_select(u, beyond, l_sub(u, base, l_int(u, t * n)), p->at);
+            odd = LLVMBuildXor(u->b, odd, beyond, "");
+        }
+    }
+    p->odd = odd;
+}
+
+static Place place_periodic(Nest *z, const Affine *a, Range r, int64_t n) {
+    Unit *u = z->f->u;
+    int64_t first = floor_div(r.lo, n), last = floor_div(r.hi, n);
+    Place p = {.shift = -first * n, .level = ll_affine_level(z, a)};
+    bool odd = first & 1;
+    if (first == last) {
+        p.odd = l_bool(u, odd);
+        return p;
+    }
+    ll_at_level(z, p.level);
+    turn_back(u, &p, ll_affine_value(z, a, p.shift), last - first, n);
+    if (odd) p.odd = LLVMBuildNot(u->b, p.odd, "");
+    return p;
+}
+
+/* Is 0 <= a < n?  Known, or compared at the builder's place as unsigned numbers. */
+Val ll_in_range(Nest *z, const Affine *a, Range r, int64_t n) {
+    Unit *u = z->f->u;
+    if (r.lo >= 0 && r.hi < n) return l_bool(u, true);
+    if (r.hi < 0 || r.lo >= n) return l_bool(u, false);
+    return l_compare(u, LLVMIntULT, ll_affine_value(z, a, 0), l_int(u, n));
+}
+
+static Place place_zero(Nest *z, const Affine *a, Range r, int64_t n) {
+    Unit *u = z->f->u;
+    Place p = {.level = ll_affine_level(z, a)};
+    ll_at_level(z, p.level);
+    p.inside = ll_in_range(z, a, r, n);
+    if (!l_is_known(p.inside))         /* a safe element when outside */
+        p.at = l_select(u, p.inside, ll_affine_value(z, a, 0), l_int(u, 0));
+    return p;
+}
+
+Place ll_place(Nest *z, const Index *ix) {
+    const Affine *a = aff_get(z->f->p->ir, ix->aff);
+    if (ix->mode == IX_EXACT) return (Place){.level = ll_affine_level(z, a)};
+    Range r = ll_affine_range(z, a);
+    if (ix->mode == IX_ZERO) return place_zero(z, a, r, ix->n);
+    Place p = place_periodic(z, a, r, ix->n);
+    if (ix->mode == IX_PERIODIC) p.odd = NULL;
+    return p;
+}
+
+/* ---- addresses ------------------------------------------------------------------------ */
+
+static void offset_add(Nest *z, Offset *o, int level, Val v, int64_t stride) {
+    Unit *u = z->f->u;
+    if (l_is_known(v)) {
+        o->k += LLVMConstIntGetSExtValue(v) * stride;
+        return;
+    }
+    ll_at_level(z, level);
+    Val term = l_mul(u, v, stride);
+    o->part[level] = o->part[level] ? l_add(u, o->part[level], term) : term;
+}
+
+void ll_offset_add(Nest *z, Offset *o, const Index *ix, const Place *p, int64_t stride) {
+    const Affine *a = aff_get(z->f->p->ir, ix->aff);
+    if (p->at) {
+        offset_add(z, o, p->level, p->at, stride);
+        return;
+    }
+    o->k += (a->k + p->shift) * stride;
+    for (int i = 0; i < a->n; i++)
+        offset_add(z, o, ll_sym_level(z, a->t[i].sym), sym_value(z, a->t[i].sym), a->t[i].c * stride);
+}
+
+/* Outer parts first: the pointer before the last part is the row's.  The constant
+ * comes last, so that neighbours in a row differ by a displacement only. */
+Val ll_offset_address(Nest *z, const Offset *o, int buf, int level) {
+    Unit *u = z->f->u;
+    ll_at_level(z, 0);
+    Val p = buf_address(z->f, buf);
+    for (int l = 0; l <= z->k->rank; l++) {
+        if (!o->part[l]) continue;
+        ll_at_level(z, l);
+        p = l_at(u, p, o->part[l]);
+    }
+    ll_at_level(z, level);
+    return o->k ? l_at(u, p, l_int(u, o->k)) : p;
+}
+
+/* The element of the point, over the first naxes axes. */
+Val ll_own_address(Nest *z, int buf, int naxes) {
+    Offset o = {0};
+    int64_t stride = buf_width(z->f, buf);
+    for (int a = naxes - 1; a >= 0; a--) {
+        offset_add(z, &o, ll_sym_level(z, (Sym)a), z->axis[a], stride);
+        stride *= z->k->ext[a];
+    }
+    return ll_offset_address(z, &o, buf, naxes);
+}

@@ -1,0 +1,373 @@
+/* llvm_nest.c — a kernel as a loop nest.
+ *
+ * A kernel of rank R is R nested loops.  Level l of a nest is inside the loops of
+ * axes 0 … l-1; level R is the point.  Every value and every part of an address is
+ * emitted at the level of the deepest axis it depends on, so that rows are found
+ * once per row.  The innermost loop is cut into segments in which every index that
+ * turns round with the innermost axis alone is affine: no division, no select. */
+#include "llvm_emit.h"
+
+#include <stdlib.h>
+
+enum { MAX_SEGMENTS = 16 };
+
+/* ---- scalar nodes ------------------------------------------------------------ */
+
+static Val emit_index(Nest *z, Ref r, int level) {
+    Unit *u = z->f->u;
+    Ir *ir = z->f->p->ir;
+    Index ix = *NIDX(ir, r, 0);
+    const Affine *a = aff_get(ir, ix.aff);
+    Place p = {0};
+    if (ix.mode == IX_PERIODIC || ix.mode == IX_ANTIPERIODIC) p = ll_place(z, &ix);
+    ll_at_level(z, level);
+    Val at = p.at ? p.at : ll_affine_value(z, a, p.shift);
+    return LLVMBuildSIToFP(u->b, at, u->f64, "");
+}
+
+/* ---- random numbers -------------------------------------------------------------------------- */
+
+/* May a whole row be drawn by one call?  When sites follow each other along it. */
+static bool draws_row(const Nest *z, Ref r) {
+    const Ir *ir = z->f->p->ir;
+    int inner = z->k->rank - 1;
+    if (NODE(ir, r)->op != SC_RAND || z->f->level[r] != z->k->rank) return false;
+    return aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)inner) == 1 && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)inner) == 0 &&
+           z->k->ext[inner] * z->f->u->lanes <= MAX_ROW;
+}
+
+/* Before the innermost loop, which stands at 0: draws its random numbers. */
+static void draw_rows(Nest *z) {
+    Func *f = z->f;
+    Ir *ir = f->p->ir;
+    int inner = z->k->rank - 1;
+    z->axis[inner] = l_int(f->u, 0);
+    for (int i = 0; i < f->order.n && z->ndrawn < LQ_COUNT(z->drawn); i++) {
+        Ref r = f->order.data[i];
+        if (!draws_row(z, r)) continue;
+        l_goto_end(f->u, z->here);
+        Val *slot = &f->row_slot[z->ndrawn];
+        if (!*slot) *slot = l_alloca(f, LLVMArrayType2(f->u->f64, MAX_ROW), "drawn");
+        Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
+        Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
+        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->k->ext[inner], iteration);
+        z->drawn[z->ndrawn++] = r;
+    }
+}
+
+static Val emit_random(Nest *z, Ref r) {
+    Unit *u = z->f->u;
+    Ir *ir = z->f->p->ir;
+    for (int i = 0; i < z->ndrawn; i++) {
+        if (z->drawn[i] != r) continue;
+        Val p = l_at(u, z->f->row_slot[i], l_mul(u, z->axis[z->k->rank - 1], u->lanes));
+        return l_load(u, u->vec, p, u->align);
+    }
+    Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
+    Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
+    return ll_random(z->f, NODE(ir, r)->aux, site, iteration);
+}
+
+static Val emit_node(Nest *z, Ref r) {
+    Func *f = z->f;
+    Ir *ir = f->p->ir;
+    const Node *n = NODE(ir, r);
+    int level = f->level[r];
+    ll_at_level(z, level);
+    switch (n->op) {
+    case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
+    case SC_IDX:   return emit_index(z, r, level);
+    case SC_READ:  return ll_read(z, r, level);
+    case SC_RAND:  return emit_random(z, r);
+    case SC_INRANGE: {
+        const Affine *a = aff_get(ir, NIDX(ir, r, 0)->aff);
+        return ll_in_range(z, a, ll_affine_range(z, a), NIDX(ir, r, 0)->n);
+    }
+    default: break;
+    }
+    if (n->op >= SC_CONST || n->nargs > 3) return ll_wrong(f->u, "a node that is not scalar"), l_real(f->u, 0);
+    Val args[3];
+    for (uint32_t i = 0; i < n->nargs; i++) args[i] = f->value[NARG(ir, r, i)];
+    return ll_op(f, (Op)n->op, args, (int)n->nargs);
+}
+
+/* ---- the scalar nodes of a kernel, in order ------------------------------------------------ */
+
+static uint8_t node_level(const Nest *z, Ref r) {
+    const Func *f = z->f;
+    const Ir *ir = f->p->ir;
+    const Node *n = NODE(ir, r);
+    int level = 0;
+    for (int i = 0; i < n->nidx; i++) {
+        int l = ll_affine_level(z, aff_get(ir, NIDX(ir, r, i)->aff));
+        if (l > level) level = l;
+    }
+    for (uint32_t i = 0; i < n->nargs && n->op != SC_READ; i++)
+        if (f->level[NARG(ir, r, i)] > level) level = f->level[NARG(ir, r, i)];
+    return (uint8_t)level;
+}
+
+/* Appends the nodes below a root to f->order, operands first.  Expressions may be
+ * deeper than the C stack, hence the work list. */
+static void order_root(Nest *z, Ref root) {
+    Func *f = z->f;
+    const Ir *ir = f->p->ir;
+    VEC(Ref) stack = {0};
+    vec_push(&stack, root);
+    while (stack.n) {
+        Ref r = stack.data[stack.n - 1];
+        if (f->seen[r] == f->stamp) {                   /* operands are done */
+            f->seen[r]++;
+            f->level[r] = node_level(z, r);
+            vec_push(&f->order, r);
+        }
+        if (f->seen[r] > f->stamp) {
+            stack.n--;
+            continue;
+        }
+        f->seen[r] = f->stamp;
+        const Node *n = NODE(ir, r);
+        for (int i = (int)n->nargs - 1; i >= 0 && n->op != SC_READ; i--)
+            if (f->seen[NARG(ir, r, i)] < f->stamp) vec_push(&stack, NARG(ir, r, i));
+    }
+    vec_free(&stack);
+}
+
+static void order_nodes(Nest *z) {
+    Func *f = z->f;
+    f->order.n = 0;
+    f->stamp += 2;
+    for (int i = 0; i < z->k->nroots; i++) order_root(z, z->k->roots[i].expr);
+}
+
+/* ---- segments of the innermost loop ----------------------------------------------------------- */
+
+typedef struct Cuts { int64_t at[MAX_SEGMENTS + 1]; int n; } Cuts;   /* sorted, first 0, last extent */
+
+static void cut_insert(Cuts *c, int64_t x) {
+    int i = c->n;
+    while (i > 0 && c->at[i - 1] > x) i--;
+    if (i > 0 && c->at[i - 1] == x) return;
+    memmove(c->at + i + 1, c->at + i, (size_t)(c->n - i) * sizeof *c->at);
+    c->at[i] = x;
+    c->n++;
+}
+
+/* Where c*x + k passes a multiple of n (only 0 and n when `once`).  All cuts or none. */
+static void cut_index(Cuts *cuts, int64_t ext, int64_t c, int64_t k, int64_t n, bool once) {
+    int64_t a = k, b = c * (ext - 1) + k;
+    int64_t first = floor_div(a < b ? a : b, n) + 1, last = floor_div(a < b ? b : a, n);
+    if (once && first < 0) first = 0;
+    if (once && last > 1) last = 1;
+    if (last - first + 1 > MAX_SEGMENTS) return;
+    Cuts more = *cuts;
+    for (int64_t t = first; t <= last; t++) {
+        /* c > 0: the first x with c*x + k >= t*n; c < 0: the first with c*x + k < t*n. */
+        int64_t x = c > 0 ? -floor_div(k - t * n, c) : floor_div(k - t * n, -c) + 1;
+        if (x <= 0 || x >= ext) continue;
+        if (more.n > MAX_SEGMENTS) return;
+        cut_insert(&more, x);
+    }
+    *cuts = more;
+}
+
+static void cut_node(Nest *z, Cuts *cuts, Ref r) {
+    const Ir *ir = z->f->p->ir;
+    const Node *n = NODE(ir, r);
+    int inner = z->k->rank - 1;
+    if (n->op != SC_READ && n->op != SC_IDX && n->op != SC_INRANGE) return;
+    for (int i = 0; i < n->nidx; i++) {
+        const Index *ix = NIDX(ir, r, i);
+        bool once = n->op == SC_INRANGE || ix->mode == IX_ZERO;
+        if (ix->mode == IX_EXACT && !once) continue;
+        const Affine *a = aff_get(ir, ix->aff);
+        int64_t c = aff_coef(ir, ix->aff, (Sym)inner);
+        Range rest = ll_affine_range(z, a);                /* less the inner axis: one value? */
+        int64_t span = (c > 0 ? c : -c) * (z->k->ext[inner] - 1);
+        if (c == 0 || rest.hi - rest.lo != span) continue;
+        cut_index(cuts, z->k->ext[inner], c, c > 0 ? rest.lo : rest.hi, ix->n, once);
+    }
+}
+
+static Cuts segment_cuts(Nest *z) {
+    Cuts cuts = {.at = {0, z->k->ext[z->k->rank - 1]}, .n = 2};
+    for (int i = 0; i < z->f->order.n; i++) cut_node(z, &cuts, z->f->order.data[i]);
+    return cuts;
+}
+
+/* ---- roots --------------------------------------------------------------------------------------- */
+
+static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    bool uniform = buf_get(f, root->buf)->uniform;
+    Val address = ll_own_address(z, root->buf, naxes);
+    ll_at_level(z, z->depth);
+    v = ll_as_real(u, v);
+    if (!uniform) v = ll_as_vector(u, v);
+    else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
+    l_store(u, v, address, buf_align(f, root->buf));
+}
+
+static void accumulate(Nest *z, const KRoot *root, Val slot, Val v) {
+    Unit *u = z->f->u;
+    Val args[2] = {l_load(u, u->vec, slot, u->align), ll_as_real(u, v)};
+    l_store(u, ll_as_vector(u, ll_op(z->f, root->op, args, 2)), slot, u->align);
+}
+
+static void set_identity(Nest *z, const KRoot *root, Val *slot) {
+    Unit *u = z->f->u;
+    l_goto_end(u, z->here);
+    if (!*slot) *slot = l_alloca(z->f, u->vec, "sum");
+    l_store(u, ll_as_vector(u, l_real(u, ll_identity(root->op))), *slot, u->align);
+}
+
+/* Before the loop of an axis: the accumulators that it fills. */
+static void reductions_begin(Nest *z, int axis) {
+    for (int i = 0; i < z->k->nroots; i++) {
+        const KRoot *root = &z->k->roots[i];
+        if (root->nred > 0 && axis == z->k->rank - 1) set_identity(z, root, &z->row[i]);
+        if (root->nred > 1 && axis == z->k->rank - root->nred) set_identity(z, root, &z->total[i]);
+    }
+}
+
+/* After it: the row joins the total; what is complete is stored. */
+static void reductions_end(Nest *z, int axis) {
+    Unit *u = z->f->u;
+    for (int i = 0; i < z->k->nroots; i++) {
+        const KRoot *root = &z->k->roots[i];
+        if (root->nred == 0) continue;
+        l_goto_end(u, z->here);
+        if (root->nred > 1 && axis == z->k->rank - 1)
+            accumulate(z, root, z->total[i], l_load(u, u->vec, z->row[i], u->align));
+        if (axis != z->k->rank - root->nred) continue;
+        Val result = root->nred > 1 ? z->total[i] : z->row[i];
+        store_root(z, root, l_load(u, u->vec, result, u->align), axis);
+    }
+}
+
+/* ---- the nest --------------------------------------------------------------------------------------- */
+
+/* Code of one point: all values first, then all stores, for buffers updated in place. */
+static void emit_point(Nest *z) {
+    Func *f = z->f;
+    int rank = z->k->rank;
+    for (int i = 0; i < f->order.n; i++) {
+        Ref r = f->order.data[i];
+        if (f->level[r] == rank) f->value[r] = emit_node(z, r);
+    }
+    for (int i = 0; i < z->k->nroots; i++) {
+        const KRoot *root = &z->k->roots[i];
+        ll_at_level(z, rank);
+        Val v = f->value[root->expr];
+        if (root->nred == 0) store_root(z, root, v, rank);
+        else accumulate(z, root, z->row[i], v);
+    }
+}
+
+static void emit_segment(Nest *z, int64_t from, int64_t end) {
+    Func *f = z->f;
+    int inner = z->k->rank - 1;
+    z->range[inner] = (Range){from, end - 1};
+    z->axis[inner] = l_int(f->u, from);
+    z->nstreams = 0;
+    l_goto_end(f->u, z->here);
+    if (end - from == 1) {
+        emit_point(z);
+        return;
+    }
+    StreamPast first[MAX_READS];
+    ll_streams_find(z);
+    ll_streams_begin(z, first);
+    l_goto_end(f->u, z->here);
+    Loop l = ll_loop_begin(f, from, end, "point");
+    ll_streams_enter(z, first, z->here);
+    z->here = l.head;
+    z->axis[inner] = l.i;
+    emit_point(z);
+    l_goto_end(f->u, z->here);
+    ll_streams_advance(z);
+    ll_loop_end(f, &l);
+    z->here = l_here(f->u);
+}
+
+/* The innermost axis: first what does not depend on it, at its levels. */
+static void emit_row(Nest *z) {
+    Func *f = z->f;
+    int inner = z->k->rank - 1;
+    Cuts cuts = segment_cuts(z);
+    z->block[inner] = z->here;
+    z->here = ll_next_block(f, "row");
+    z->depth = z->k->rank;
+    for (int i = 0; i < f->order.n; i++) {
+        Ref r = f->order.data[i];
+        if (f->level[r] < z->k->rank) f->value[r] = emit_node(z, r);
+    }
+    draw_rows(z);
+    for (int i = 0; i + 1 < cuts.n; i++) emit_segment(z, cuts.at[i], cuts.at[i + 1]);
+    z->depth = inner;
+}
+
+static void emit_axis(Nest *z, int axis) {
+    Func *f = z->f;
+    if (axis == z->k->rank) {           /* rank 0: a point */
+        emit_point(z);
+        return;
+    }
+    reductions_begin(z, axis);
+    l_goto_end(f->u, z->here);
+    if (axis == z->k->rank - 1) {
+        emit_row(z);
+        reductions_end(z, axis);
+        return;
+    }
+    bool once = z->k->ext[axis] == 1;
+    Loop l = {0};
+    z->block[axis] = z->here;
+    if (once) ll_next_block(f, "axis");
+    else l = ll_loop_begin(f, 0, z->k->ext[axis], "axis"), z->axis[axis] = l.i;
+    z->here = l_here(f->u);
+    z->depth = axis + 1;
+    emit_axis(z, axis + 1);
+    l_goto_end(f->u, z->here);
+    if (!once) ll_loop_end(f, &l);
+    z->here = l_here(f->u);
+    z->depth = axis;
+    reductions_end(z, axis);
+}
+
+/* Over an empty range: reductions give their identity. */
+static void emit_empty(Func *f, const KKernel *k) {
+    Unit *u = f->u;
+    for (int i = 0; i < k->nroots; i++) {
+        const KRoot *root = &k->roots[i];
+        int64_t n = buf_width(f, root->buf);
+        for (int a = 0; a < k->rank - root->nred; a++) n *= k->ext[a];
+        if (root->nred == 0 || n == 0) continue;
+        Val base = buf_address(f, root->buf);
+        Loop l = ll_loop_begin(f, 0, n, "empty");
+        l_store(u, l_real(u, ll_identity(root->op)), l_at(u, base, l.i), 8);
+        ll_loop_end(f, &l);
+    }
+}
+
+void ll_kernel(Func *f, const KKernel *k) {
+    for (int a = 0; a < k->rank; a++)
+        if (k->ext[a] == 0) {
+            emit_empty(f, k);
+            return;
+        }
+    Nest z = {.f = f, .k = k};
+    z.row = calloc((size_t)k->nroots + 1, 2 * sizeof *z.row);
+    if (!z.row) lq_out_of_memory((size_t)k->nroots * 2 * sizeof *z.row);
+    z.total = z.row + k->nroots;
+    for (int a = 0; a < k->rank; a++) {
+        z.range[a] = (Range){0, k->ext[a] - 1};
+        z.axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
+    }
+    z.here = ll_next_block(f, k->name ? k->name : "kernel");
+    order_nodes(&z);
+    emit_axis(&z, 0);
+    l_goto_end(f->u, z.here);
+    free(z.row);
+}

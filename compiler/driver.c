@@ -1,0 +1,202 @@
+/* driver.c — the pipeline.  session_open and compile_functions read as the list of
+ * passes in compiler/README.md; everything else here is the running of a plan. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- front half: text to functions of the array IR ------------------------------------------- */
+
+void session_open(Session *s, const RunOptions *o, bool claims) {
+    front_init(&s->front);
+    s->arena = arena_new();
+    /* lex, parse, resolve, elaborate the declarations */
+    s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides);
+    s->model->elab->data_seed = o->seed;
+    /* elaborate the tasks: specialise, differentiate, simplify */
+    s->plan = s->front.sink.nerrors ? NULL : plan_tasks(s->model, claims);
+}
+
+void session_close(Session *s) {
+    ir_free(s->model->elab->ir);
+    arena_free(s->arena);
+    front_free(&s->front);
+}
+
+/* ---- back half: functions to code -------------------------------------------------------------- */
+
+struct Executable {
+    Arena    *arena;
+    Device    device;
+    int       n, lanes;
+    const IrFunc **functions;
+    KProgram **programs;
+    Compiled *compiled;
+    int64_t   scratch;
+};
+
+static bool verified(const char *broken, const char *what, char *err, size_t errlen) {
+    if (broken) snprintf(err, errlen, "internal error: %s: %s", what, broken);
+    return !broken;
+}
+
+Executable *compile_functions(const IrFunc *const *functions, int n, int lanes, Device device, char *err, size_t errlen) {
+    Arena *arena = arena_new();
+    Executable *x = arena_alloc(arena, sizeof *x);
+    *x = (Executable){.arena = arena, .device = device, .n = n, .lanes = lanes};
+    x->functions = arena_alloc(arena, (size_t)n * sizeof *x->functions);
+    x->programs = arena_alloc(arena, (size_t)n * sizeof *x->programs);
+    memcpy(x->functions, functions, (size_t)n * sizeof *functions);
+    for (int i = 0; i < n; i++) {
+        if (!verified(ir_verify(functions[i]), functions[i]->name, err, errlen)) goto failed;
+        if (device == DEVICE_INTERP) continue;
+        x->programs[i] = fuse(functions[i], arena);
+        if (!verified(kernel_verify(x->programs[i]), functions[i]->name, err, errlen)) goto failed;
+        if (x->programs[i]->scratch > x->scratch) x->scratch = x->programs[i]->scratch;
+    }
+    if (device == DEVICE_INTERP) return x;
+    BackendOptions o = {.lanes = lanes, .optimize = device == DEVICE_CPU};
+    x->compiled = backend_llvm.compile(x->programs, n, &o, err, errlen);
+    if (x->compiled) return x;
+failed:
+    executable_free(x);
+    return NULL;
+}
+
+/* One replica at a time through the interpreter, between the lane layouts. */
+static void interpret(const IrFunc *f, int lanes, const CallArgs *a) {
+    const double **in = lq_alloc((size_t)(f->nin + 1) * sizeof *in);
+    double **out = lq_alloc((size_t)(f->nout + 1) * sizeof *out);
+    for (int lane = 0; lane < lanes; lane++) {
+        for (int i = 0; i < f->nin; i++) {
+            if (NODE(f->ir, f->in[i])->uniform) { in[i] = a->in[i]; continue; }
+            int64_t n = ir_elements(f->ir, f->in[i]);
+            double *copy = lq_alloc((size_t)(n + 1) * sizeof *copy);
+            for (int64_t k = 0; k < n; k++) copy[k] = a->in[i][k * lanes + lane];
+            in[i] = copy;
+        }
+        for (int i = 0; i < f->nout; i++) out[i] = lq_alloc((size_t)(ir_elements(f->ir, f->out[i]) + 1) * sizeof(double));
+        interp_call(f, in, out, (RandKey){a->seed, a->chains[lane], a->step});
+        for (int i = 0; i < f->nout; i++) {
+            int64_t n = ir_elements(f->ir, f->out[i]);
+            for (int64_t k = 0; k < n; k++) a->out[i][k * lanes + lane] = out[i][k];
+            free(out[i]);
+        }
+        for (int i = 0; i < f->nin; i++)
+            if (!NODE(f->ir, f->in[i])->uniform) free((double *)in[i]);
+    }
+    free(in);
+    free(out);
+}
+
+void execute(const Executable *x, int function, const CallArgs *args) {
+    if (x->device == DEVICE_INTERP) interpret(x->functions[function], x->lanes, args);
+    else backend_llvm.call(x->compiled, function, args);
+}
+
+int64_t executable_scratch(const Executable *x) { return x->scratch * x->lanes; }
+const KProgram *executable_program(const Executable *x, int function) { return x->programs[function]; }
+
+void executable_free(Executable *x) {
+    if (!x) return;
+    if (x->compiled) backend_llvm.release(x->compiled);
+    arena_free(x->arena);
+}
+
+/* ---- lqft run --------------------------------------------------------------------------------------- */
+
+/* Names on the command line that are no parameter and no option. */
+static int unused_overrides(const Session *s, const RunOptions *o) {
+    const char *names[256];
+    int n = 0, bad = 0;
+    for (int i = 0; i < s->model->params.n && n < 250; i++) names[n++] = s->model->params.data[i].name;
+    static const char *const settings[] = {"chains", "warmup", "draws", "thin"};
+    for (int i = 0; i < LQ_COUNT(settings); i++) names[n++] = settings[i];
+    for (int i = 0; i < o->noverrides; i++) {
+        if (o->overrides[i].used) continue;
+        const char *near = diag_nearest(o->overrides[i].name, names, n);
+        fprintf(stderr, "lqft: %s has no parameter or option called `%s`%s%s%s\n", o->path, o->overrides[i].name,
+                near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+        if (!near && s->model->params.n) {
+            fprintf(stderr, "      parameters:");
+            for (int k = 0; k < s->model->params.n; k++) fprintf(stderr, " %s", s->model->params.data[k].name);
+            fprintf(stderr, "\n");
+        }
+        bad = 2;
+    }
+    return bad;
+}
+
+int session_check(Session *s, const RunOptions *o) {
+    diag_print_all(&s->front.sink, stderr, o->color);
+    if (s->front.sink.nerrors) return 1;
+    return unused_overrides(s, o);
+}
+
+static int run_task(RunResult *r, Task *t) {
+    switch (t->kind) {
+    case TASK_SAMPLE: {
+        SampleData *data = NULL;
+        int status = sample_run(r, t->sample, &data);
+        if (data) {
+            vec_push(&r->samples, data);
+            summarize_sample(r, data);
+        }
+        return status;
+    }
+    case TASK_REPORT: {
+        const SampleData *data = t->report->sample ? r->samples.data[t->report->sample->index] : NULL;
+        ReportResult *result = summarize_report(r, t->report, data);
+        vec_push(&r->reports, result);
+        return 0;
+    }
+    case TASK_PLOT: return plots_write(r, t);
+    case TASK_SAVE: return saves_write(r, t);
+    case TASK_PRINT:
+        for (int i = 0; i < t->texts.n; i++) {
+            if (!t->reports.data[i]) { fprintf(stderr, "%s ", t->texts.data[i]); continue; }
+            const ReportTask *q = t->reports.data[i];
+            ReportResult *result = summarize_report(r, q, q->sample ? r->samples.data[q->sample->index] : NULL);
+            fprintf(stderr, "%s = %s ", t->texts.data[i], format_value_error(r->arena, result->value[0], result->error[0]));
+        }
+        fprintf(stderr, "\n");
+        return 0;
+    }
+    return 0;
+}
+
+int run_model(const RunOptions *o) {
+    Session s;
+    double start = now();
+    session_open(&s, o, false);
+    int status = session_check(&s, o);
+    if (status) { session_close(&s); return status; }
+    if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
+    RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
+    for (int i = 0; i < s.plan->tasks.n && (status == 0 || status == 75); i++) {
+        int task_status = run_task(&r, s.plan->tasks.data[i]);
+        if (task_status) status = task_status;
+    }
+    r.total_seconds = now() - start;
+    if (status == 0 || status == 75) {
+        if (o->json) output_json(&r, stdout);
+        else output_table(&r, stdout);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+            fprintf(stderr, "lqft: cannot write the results: %s\n", strerror(errno));
+            status = 74;
+        }
+        if (status == 0 && o->strict)
+            for (int i = 0; i < r.diagnostics.n; i++)
+                if (r.diagnostics.data[i].failed) status = 3;
+    }
+    session_close(&s);
+    return status;
+}

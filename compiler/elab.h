@@ -1,0 +1,350 @@
+/* elab.h — elaboration: the typed meaning of a program.  Definitions are
+ * specialised at each use, extents and parameters are numbers by now, and every
+ * user mistake that is left ends here; what comes out is array IR.
+ *
+ *   sets.c       index sets: axis, grid, lattice, directions, coordinates
+ *   value.c      values and their arithmetic (real, complex, arrays, tuples)
+ *   builtins.c   the functions that the language supplies
+ *   elab_expr.c  expressions, binders, calls, indexing
+ *   elab_grad.c  grad
+ *   elab_stmt.c  blocks: let, draw, loops, conditionals, accept, monitor
+ *   resolve.c    names, duplicates and recursion, before elaboration
+ *   model.c      declarations of a file and its imports; parameters
+ *   tasks.c      sample, report, plot, save: what is run, as functions of the IR
+ */
+#ifndef LQFT_ELAB_H
+#define LQFT_ELAB_H
+
+#include "ir.h"
+
+/* ==== sets.c ================================================================== */
+
+typedef enum SetKind { SET_AXIS, SET_GRID, SET_LATTICE, SET_DIRS, SET_COORD, SET_RANGE } SetKind;
+
+typedef struct IndexSet IndexSet;
+struct IndexSet {
+    SetKind     kind;
+    const char *name;             /* as declared, or "X.dirs" */
+    Span        at;               /* where it was declared */
+    int         rank;             /* IR axes per index: the dimension of a lattice, else 1 */
+    int64_t     ext[IR_MAX_RANK];
+    uint32_t    mode[IR_MAX_RANK];/* IndexMode of a read beyond the edge */
+    int64_t     first;            /* SET_RANGE: the number of element 0 */
+    double     *coords;           /* SET_GRID */
+    double      step;             /* SET_GRID: spacing (uniform), else 0 */
+    double     *weights;          /* SET_GRID: of the quadrature */
+    IndexSet   *lattice;          /* of SET_DIRS, SET_COORD */
+    int         coord;            /* SET_COORD: which direction */
+    IndexSet   *dirs;             /* SET_LATTICE */
+    IndexSet  **axes;             /* SET_LATTICE: SET_COORD sets; of a 1-D lattice: itself */
+};
+
+int64_t set_size(const IndexSet *s);
+/* "lattice X = torus(64) (32 x 32 sites)" for messages. */
+const char *set_describe(Arena *a, const IndexSet *s);
+
+struct Elab;
+IndexSet *set_axis(struct Elab *e, const char *name, Span at, int64_t n);
+IndexSet *set_range(struct Elab *e, int64_t first, int64_t last, Span at);
+IndexSet *set_grid(struct Elab *e, const char *name, Span at, double lo, double hi, int64_t n, bool logarithmic);
+IndexSet *set_lattice(struct Elab *e, const char *name, Span at, int rank, const int64_t *ext, const uint32_t *mode);
+
+/* ==== value.c ================================================================= */
+
+typedef enum ValueKind {
+    VK_ERROR,      /* something below was wrong and has been reported */
+    VK_NUM,        /* numbers: a scalar expression, or an array over index sets */
+    VK_INDEX,      /* an element of an index set */
+    VK_SHIFT,      /* a displacement on a lattice: 2*mu - nu */
+    VK_SET,
+    VK_FUNC,
+    VK_TUPLE,
+    VK_DIST,       /* a distribution: what stands right of ~ */
+    VK_STR,
+} ValueKind;
+
+#define MAX_SETS 8
+
+typedef struct Value Value;
+typedef struct Env Env;
+typedef struct Elab Elab;
+
+typedef enum FuncKind { FN_DECL, FN_BUILTIN, FN_TARGET } FuncKind;
+
+typedef enum DistKind { DIST_NORMAL, DIST_UNIFORM, DIST_EXPONENTIAL } DistKind;
+
+struct Value {
+    ValueKind kind;
+    Span      origin;             /* where it was declared or computed, for messages */
+    const char *name;             /* how the user calls it, or NULL */
+    union {
+        struct {                  /* VK_NUM: lambda syms. (re, im) */
+            bool complex, boolean;
+            Ref  re, im;          /* scalar expressions; im = 0 when real */
+            int  nsets;
+            IndexSet *sets[MAX_SETS];
+            int  nsyms;
+            Sym  syms[IR_MAX_RANK];
+        } num;
+        struct { IndexSet *set; Aff c[IR_MAX_RANK]; } index;   /* also VK_SHIFT: set = the lattice */
+        IndexSet *set;
+        struct {
+            FuncKind kind;
+            const Decl *decl;
+            Env *env;
+            int  builtin;
+            const struct Target *target;
+        } func;
+        struct { const Value **items; int n; } tuple;
+        struct { DistKind kind; const Value *a, *b; } dist;
+        const char *str;
+    } u;
+};
+
+struct Env { const char *name; const Value *value; Env *up; };
+
+/* The function a sampler sees: minus the logarithm of the density as a function of
+ * unconstrained coordinates (a positive field is exp of its coordinate). */
+typedef struct Target {
+    const Expr  *density;         /* right of ~ */
+    const char **names;  int n;   /* the fields */
+    const struct FieldInfo **fields;
+    Env         *env;
+} Target;
+
+typedef enum FieldKind { FIELD_REAL, FIELD_POSITIVE, FIELD_ANGLE, FIELD_COMPLEX } FieldKind;
+
+typedef struct FieldInfo {
+    const char *name;
+    Span        at;
+    FieldKind   kind;
+    int         nsets;
+    IndexSet   *sets[MAX_SETS];
+} FieldInfo;
+
+const Value *value_error(void);
+Value       *value_new(Elab *e, ValueKind kind, Span at);
+const Value *value_const(Elab *e, double v, Span at);
+const Value *value_bool(Elab *e, bool v, Span at);
+const Value *value_real(Elab *e, Ref re, Span at);            /* a scalar expression */
+const Value *value_complex(Elab *e, Ref re, Ref im, Span at);
+/* An array over sets, from a closed array node whose axes are the active free symbols
+ * `prefix` and then those of the sets. */
+const Value *value_array(Elab *e, Ref re, Ref im, int nprefix, const Sym *prefix,
+                         int nsets, IndexSet *const *sets, Span at);
+bool value_is_const(const Elab *e, const Value *v, double *out);
+/* As a number where one is wanted: an index becomes its number or coordinate. */
+const Value *value_number(Elab *e, const Value *v, Span at, const char *what);
+/* Array values made into closed nodes, so that using them twice costs nothing. */
+const Value *value_close(Elab *e, const Value *v);
+/* The closed node behind a closed value (re or im part). */
+Ref  value_node(Elab *e, const Value *v, bool imaginary);
+/* Closed node with exactly the prefix symbols as first axes. */
+Ref  value_node_over(Elab *e, const Value *v, bool imaginary, int nprefix, const Sym *prefix);
+const Value *value_binary(Elab *e, AstOp op, const Value *a, const Value *b, Span at, Span op_at);
+const Value *value_unary(Elab *e, AstOp op, const Value *a, Span at);
+const Value *value_select(Elab *e, const Value *c, const Value *a, const Value *b, Span at);
+/* f applied element by element to a real array (or scalar). */
+const Value *value_map1(Elab *e, Op op, const Value *a, Span at);
+const Value *value_map2(Elab *e, Op op, const Value *a, const Value *b, Span at);
+const Value *value_part(Elab *e, const Value *v, bool imaginary);
+const Value *value_zero_like(Elab *e, const Value *v);
+/* Value of an array at index values (one per set). */
+const Value *value_at(Elab *e, const Value *v, const Value *const *index, Span at);
+/* "a complex array over X, W" for messages. */
+const char  *value_describe(Elab *e, const Value *v);
+bool value_same_shape(const Value *a, const Value *b);
+const Value *value_tuple(Elab *e, int n, const Value *const *items, Span at);
+
+/* ==== the elaborator ============================================================ */
+
+typedef struct Primary {          /* an expectation value of a sample task */
+    Ref   node_re, node_im;       /* what is measured on each configuration; node_im 0: real */
+    Ref   input_re, input_im;     /* stand for its mean in report expressions */
+    Span  at;
+} Primary;
+
+typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; } StateVar;
+typedef struct Monitor { const char *name; const Value *value; } Monitor;
+
+/* What accept, monitor and state collect while a sampler's body is elaborated. */
+typedef struct SamplerFrame {
+    VEC(StateVar) states;
+    VEC(Monitor)  monitors;
+    const Value  *q;              /* the current state of the fields */
+    const char   *q_name;
+    int           naccepts;
+    bool          claims;         /* elaborate `reversible` claims (lqft check) */
+    bool          initialising;   /* state initial values only */
+} SamplerFrame;
+
+typedef struct GradMemo { const Decl *decl; Env *env; const void *target; int builtin; const Value *like;
+                          Ref in[32]; Ref out[32]; int n; const Value *result_like; } GradMemo;
+
+struct Elab {
+    Front  *front;
+    Ir     *ir;
+    Arena  *arena;
+    Env    *globals;
+    const struct Model *model;
+    VEC(int64_t) sym_ext;          /* extent of free symbol SYM_FREE + i */
+    VEC(Sym)  active;              /* free symbols of the enclosing binders */
+    Aff     iteration;             /* number of the iteration of the enclosing loops */
+    int64_t iterations;            /* their product */
+    int     depth;                 /* nesting of specialised calls */
+    int     in_expectation;        /* inside E[…] */
+    SamplerFrame *frame;           /* inside a sampler */
+    struct SampleTask *sample;     /* the task whose configuration E[…] refers to */
+    VEC(GradMemo) grads;
+    VEC(uint64_t) reported;        /* places that have an error already */
+    int64_t nodes_limit;
+    uint64_t data_seed;
+    const Value *warmup, *step;    /* inputs of a sampler's step: is it warm-up, which step */
+    Span    call_at[64]; int ncalls; /* where specialisations were asked for, for notes */
+};
+
+/* Reports once per place; adds the chain of calls. Returns the diagnostic (or a
+ * scratch one when the place has been reported), so that labels can be added. */
+Diag *elab_error(Elab *e, const char *code, Span at, const char *fmt, ...) LQ_PRINTF(4, 5);
+/* The same, giving the error value. */
+#define ELAB_FAIL(...) (elab_error(__VA_ARGS__), value_error())
+
+/* ---- elab_expr.c ---- */
+const Value *elab_expr(Elab *e, Env *env, const Expr *x);
+/* A compile-time integer; false after a message that calls it `what`. */
+bool  elab_int(Elab *e, Env *env, const Expr *x, const char *what, int64_t lo, int64_t hi, int64_t *out);
+bool  elab_const(Elab *e, Env *env, const Expr *x, const char *what, double *out);
+IndexSet *elab_set(Elab *e, Env *env, const Expr *x);
+const Value *elab_call(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
+                       int nopts, const Option *opts, const Value *const *opt_values, Span at);
+Env  *env_bind(Elab *e, Env *up, const char *name, const Value *v);
+const Value *env_find(const Env *env, const char *name);
+/* A fresh index over a set, whose symbols become active until elab_leave. */
+const Value *elab_enter(Elab *e, IndexSet *s, Span at);
+void  elab_leave(Elab *e, IndexSet *s);
+int64_t elab_sym_extent(const Elab *e, Sym s);
+/* sum/prod/max/min over the listed symbols of a real scalar expression. */
+Ref   elab_reduce(Elab *e, Op op, Ref body, int nsyms, const Sym *syms);
+const Value *elab_reduce_all(Elab *e, const char *which, const Value *v, Span at);
+/* The set that an index name left without one runs over, found from its uses. */
+IndexSet *elab_infer_set(Elab *e, Env *env, const Expr *body, const char *index, Span at);
+bool  set_is_static(const IndexSet *s);   /* directions: loops over it are unrolled */
+const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const Expr *value,
+                        const Value *(*make)(Elab *, Env *, const Expr *), Span at);
+
+/* ---- elab_grad.c ---- */
+const Value *elab_grad(Elab *e, Env *env, const Expr *call);
+
+/* ---- elab_stmt.c ---- */
+const Value *elab_block(Elab *e, Env *env, const Block *b);   /* the returned value */
+const Value *elab_draw(Elab *e, const Value *dist, Span at);  /* one draw per element */
+const Value *elab_input_like(Elab *e, const char *name, const Value *like, Span at);  /* inputs of the same shape */
+/* Runs a sampler's body: env must hold its parameters; fills the frame. */
+void elab_sampler_body(Elab *e, Env *env, const Block *b);
+
+/* ---- builtins.c ---- */
+int  builtin_find(const char *name);                 /* -1: none */
+const char *const *builtin_names(int *n);
+const Value *builtin_call(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at);
+const Value *builtin_value(Elab *e, const char *name, Span at);   /* pi, inf, … or NULL */
+
+/* ==== model.c =================================================================== */
+
+typedef struct ParamInfo { const char *name; Span at; double value, dflt; bool boolean, overridden; const char *doc; const Decl *decl; } ParamInfo;
+
+typedef struct Override { const char *name; const char *text; bool used; } Override;
+
+typedef struct Model {
+    Front   *front;
+    Elab    *elab;
+    VEC(const Decl *) decls;        /* all, imports first, in order */
+    VEC(ParamInfo) params;
+    VEC(FieldInfo *) fields;
+    VEC(const Decl *) tasks;        /* of the main file */
+    VEC(IndexSet *) sets;
+    VEC(const char *) imported;
+    Override *overrides; int noverrides;
+    const char *library;            /* folder of the standard library */
+    const char *path;               /* main file */
+} Model;
+
+/* Parses, imports, resolves, elaborates all declarations that are not tasks. Errors go
+ * to the sink; never NULL. */
+Model *model_load(Front *front, Arena *arena, const char *path, const char *library,
+                  Override *overrides, int noverrides);
+FieldInfo *model_field(const Model *m, const char *name);
+/* Folder of a file ("." when it has none). */
+const char *path_folder(Arena *a, const char *path);
+
+/* ==== resolve.c ================================================================= */
+
+/* Unknown names, duplicate declarations and recursion; before elaboration. */
+void resolve_model(Model *m);
+/* Would the name be known at top level? (for messages) */
+const char *resolve_suggest(const Model *m, const char *name);
+
+/* ==== tasks.c =================================================================== */
+
+typedef enum TaskKind { TASK_SAMPLE, TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
+
+typedef struct SampleTask {
+    const Decl  *decl;
+    Target       target;
+    int          nfields;
+    int64_t      chains, warmup, draws, thin;
+    const char  *method;             /* name of the sampler, for messages */
+    VEC(Primary) primaries;
+    SamplerFrame frame;
+    /* Inputs common to step and measure: the components of the state. */
+    VEC(Ref)     state_in;           /* fields (re, im each), then the sampler's state variables */
+    VEC(Ref)     state_out;
+    int          nfield_parts;
+    VEC(Ref)     start;              /* initial state, from draws */
+    Ref          warmup_in, step_in;
+    VEC(Ref)     stats_out;          /* of step: per accept: accepted, ratio; then monitors */
+    const Value *config;             /* the fields as the user sees them, in terms of state_in */
+    IrFunc       init, step, measure;
+    int          index;              /* number of the sample task */
+    int          naccepts; VEC(const char *) monitor_names;
+    Span         accept_at;
+} SampleTask;
+
+typedef struct ReportTask {
+    const Decl *decl;
+    const char *name;
+    SampleTask *sample;              /* whose expectations it uses; NULL: none */
+    const Value *value;              /* closed, in terms of the primaries' inputs */
+    IrFunc      eval;                /* in: primaries of the sample; out: value (re, im) */
+    IrFunc      vjp;                 /* in: primaries, seed; out: gradient per primary */
+    bool        has_vjp;
+} ReportTask;
+
+typedef enum PlotKind { PLOT_HISTOGRAM, PLOT_HISTORY, PLOT_LINES, PLOT_REPORT } PlotKind;
+/* What a report yields element by element: 1 for a number. */
+typedef struct PlotCurve {
+    PlotKind    kind;
+    const char *label;
+    SampleTask *sample;
+    int         primary;             /* histogram, history: series of this primary */
+    ReportTask *report;              /* a derived quantity, with errors */
+    int         count;               /* lines: how many configurations */
+} PlotCurve;
+
+typedef struct Task {
+    TaskKind    kind;
+    const Decl *decl;
+    SampleTask *sample;
+    ReportTask *report;
+    VEC(PlotCurve) curves;
+    VEC(const Value *) values; VEC(ReportTask *) reports; /* print */
+    VEC(const char *) texts;
+    int         primary;             /* save: series; -1: report */
+    const char *path;
+} Task;
+
+typedef struct Plan { VEC(Task *) tasks; Model *model; } Plan;
+
+/* Elaborates the tasks; errors go to the sink. `claims`: with what `lqft check` needs. */
+Plan *plan_tasks(Model *m, bool claims);
+
+#endif

@@ -1,0 +1,420 @@
+/* interp.c — the meaning of a program: runs a function of the array IR for one
+ * replica, point by point, with no choice of order left open.
+ *
+ * Each array node is evaluated once per iteration of the loop that it belongs to
+ * (schedule.h).  Its body is compiled once into a list of steps, sorted by the last
+ * axis on which each depends, so that what only depends on outer axes is not
+ * evaluated again at every point.  Requires what ir_verify accepts. */
+#include "schedule.h"
+
+#include "../runtime/philox.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One affine index: base + sum of terms over axes; the base takes up the loop
+ * symbols, whose values are fixed while one node is evaluated. */
+typedef struct Access {
+    const Affine *form;
+    int64_t base, n;
+    int     nterms;
+    AffTerm *term;
+    IndexMode mode;
+} Access;
+
+/* A step writes the value with its own number. */
+typedef struct Step {
+    Op       op;
+    int      level;          /* last axis it depends on, -1: none */
+    uint32_t arg[3];         /* numbers of earlier steps */
+    uint32_t aux;
+    Ref      array;          /* SC_READ */
+    const double *data;
+    int      naccess;
+    Access  *access;
+} Step;
+
+typedef struct Body {
+    Step    *step;
+    double  *value;          /* by step */
+    uint32_t *start;         /* start[k + 1]: first step of level >= k */
+    uint32_t n, result;
+} Body;
+
+typedef struct LoopRun {
+    int      ncarry;
+    double **cur, **next;    /* carries of this iteration and of the following one */
+    double **stack;          /* by carry: where AR_STACK wants its values, or NULL */
+    int64_t *elements;
+} LoopRun;
+
+typedef struct Interp {
+    const Ir *ir;
+    Schedule *s;
+    Arena    *arena;
+    RandKey   key;
+    const double **value;    /* by position in the schedule: the array's elements */
+    double  **store;         /* by position: memory of a map or reduction */
+    Body    **body;          /* by position */
+    LoopRun **run;           /* by position of the AR_LOOP */
+    LoopRun **inside;        /* by loop number: the loop being run */
+    int64_t  *iteration;     /* by loop number */
+    ScalarWalk *walk;
+} Interp;
+
+static int64_t floor_div(int64_t a, int64_t n)
+{
+    int64_t q = a / n;
+    return q - (a % n < 0);
+}
+
+/* ---- compiling a body ------------------------------------------------------------ */
+
+static void compile_access(Interp *in, Access *a, const Index *ix, int *level)
+{
+    *a = (Access){.form = aff_get(in->ir, ix->aff), .n = ix->n, .mode = (IndexMode)ix->mode};
+    a->term = arena_alloc(in->arena, (size_t)a->form->n * sizeof *a->term);
+    for (int i = 0; i < a->form->n; i++) {
+        AffTerm t = a->form->t[i];
+        if (t.sym >= SYM_LOOP) continue;
+        a->term[a->nterms++] = t;
+        if ((int)t.sym > *level) *level = (int)t.sym;
+    }
+}
+
+/* The step of a scalar node; place: see ScalarWalk, whose order `earlier` has. */
+static Step compile_step(Interp *in, Ref r, const Step *earlier, const uint32_t *place)
+{
+    const Ir *ir = in->ir;
+    const Node *n = NODE(ir, r);
+    Step step = {.op = (Op)n->op, .level = -1, .aux = n->aux, .naccess = n->nidx};
+    if (n->op == SC_READ) step.array = NARG(ir, r, 0);
+    else
+        for (uint32_t i = 0; i < n->nargs; i++) {
+            step.arg[i] = place[NARG(ir, r, i)] - 1;
+            int level = earlier[step.arg[i]].level;
+            if (level > step.level) step.level = level;
+        }
+    step.access = arena_alloc(in->arena, (size_t)n->nidx * sizeof *step.access);
+    for (int i = 0; i < n->nidx; i++) compile_access(in, &step.access[i], NIDX(ir, r, i), &step.level);
+    return step;
+}
+
+/* Steps sorted by level keep their order within one level: arguments have a lower
+ * or the same level, so they stay in front. */
+static void sort_by_level(Body *b, const Step *unsorted, uint32_t *moved, int naxes)
+{
+    uint32_t at = 0;
+    for (int level = -1; level < naxes; level++) {
+        b->start[level + 1] = at;
+        for (uint32_t i = 0; i < b->n; i++)
+            if (unsorted[i].level == level) moved[i] = at, b->step[at++] = unsorted[i];
+    }
+    for (uint32_t i = 0; i < b->n; i++)
+        for (int j = 0; j < 3; j++) b->step[i].arg[j] = moved[b->step[i].arg[j]];
+}
+
+static Body *compile_body(Interp *in, Ref root, int naxes)
+{
+    const Ir *ir = in->ir;
+    ScalarWalk *w = in->walk;
+    scalar_walk(w, 1, &root);
+    Body *b = arena_alloc(in->arena, sizeof *b);
+    b->n = (uint32_t)w->list.n;
+    b->step = arena_alloc(in->arena, b->n * sizeof *b->step);
+    b->value = arena_alloc(in->arena, b->n * sizeof *b->value);
+    b->start = arena_alloc(in->arena, (size_t)(naxes + 1) * sizeof *b->start);
+    Step *unsorted = lq_alloc(b->n * sizeof *unsorted);
+    uint32_t *moved = lq_alloc(b->n * sizeof *moved);
+    for (uint32_t i = 0; i < b->n; i++)
+        unsorted[i] = compile_step(in, w->list.data[i], unsorted, w->place);
+    sort_by_level(b, unsorted, moved, naxes);
+    for (uint32_t i = 0; i < b->n; i++)
+        if (unsorted[i].op == SC_CONST) b->value[moved[i]] = NODE(ir, w->list.data[i])->val;
+    b->result = moved[b->n - 1];
+    free(unsorted);
+    free(moved);
+    return b;
+}
+
+/* ---- running a body --------------------------------------------------------------- */
+
+static int64_t position(const Access *a, const int64_t *at)
+{
+    int64_t v = a->base;
+    for (int i = 0; i < a->nterms; i++) v += a->term[i].c * at[a->term[i].sym];
+    return v;
+}
+
+static double read_element(const Step *s, const int64_t *at)
+{
+    int64_t offset = 0;
+    bool negative = false;
+    for (int i = 0; i < s->naccess; i++) {
+        const Access *a = &s->access[i];
+        int64_t v = position(a, at);
+        if (v < 0 || v >= a->n) {
+            if (a->mode == IX_ZERO || a->n <= 0) return 0.0;
+            int64_t turns = floor_div(v, a->n);
+            v -= turns * a->n;
+            if (a->mode == IX_ANTIPERIODIC && turns % 2 != 0) negative = !negative;
+        }
+        offset = offset * a->n + v;
+    }
+    return negative ? -s->data[offset] : s->data[offset];
+}
+
+static double index_value(const Access *a, const int64_t *at)
+{
+    int64_t v = position(a, at);
+    bool inside = v >= 0 && v < a->n;
+    if (a->mode == IX_EXACT || inside) return (double)v;
+    if (a->mode == IX_ZERO || a->n <= 0) return 0.0;
+    return (double)(v - floor_div(v, a->n) * a->n);
+}
+
+static double draw(const Interp *in, const Step *s, const int64_t *at)
+{
+    uint32_t site = (uint32_t)position(&s->access[0], at);
+    uint32_t iter = (uint32_t)position(&s->access[1], at);
+    double out;
+    bool normal = s->aux & 1;
+    (normal ? lq_rand_normal : lq_rand_uniform)(&out, 1, &in->key.chain, in->key.seed,
+                                                in->key.step, s->aux >> 1, iter, site);
+    return out;
+}
+
+/* Steps from the first one on level `changed` (or deeper) on; -1: all. */
+static double run_body(const Interp *in, Body *b, int changed, const int64_t *at)
+{
+    double *v = b->value;
+    for (uint32_t i = b->start[changed + 1]; i < b->n; i++) {
+        const Step *s = &b->step[i];
+        switch (s->op) {
+        case SC_CONST: break;
+        case SC_IDX: v[i] = index_value(&s->access[0], at); break;
+        case SC_INRANGE: {
+            int64_t x = position(&s->access[0], at);
+            v[i] = x >= 0 && x < s->access[0].n;
+            break;
+        }
+        case SC_READ: v[i] = read_element(s, at); break;
+        case SC_RAND: v[i] = draw(in, s, at); break;
+        default: v[i] = op_value(s->op, v[s->arg[0]], v[s->arg[1]], v[s->arg[2]]);
+        }
+    }
+    return v[b->result];
+}
+
+/* Where the arrays now are, and the iteration numbers, for one evaluation. */
+static void bind_body(const Interp *in, Body *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        Step *s = &b->step[i];
+        if (s->op == SC_READ) s->data = in->value[PLACE(in->s, s->array)];
+        for (int j = 0; j < s->naccess; j++) {
+            Access *a = &s->access[j];
+            a->base = a->form->k;
+            for (int t = 0; t < a->form->n; t++)
+                if (a->form->t[t].sym >= SYM_LOOP)
+                    a->base += a->form->t[t].c * in->iteration[a->form->t[t].sym - SYM_LOOP];
+        }
+    }
+}
+
+/* The next point in row-major order; returns the first axis that changed. */
+static int advance(int64_t *at, const int64_t *dims, int rank)
+{
+    int axis = rank - 1;
+    while (axis > 0 && ++at[axis] == dims[axis]) at[axis--] = 0;
+    if (axis == 0) at[0]++;
+    return axis;
+}
+
+static int64_t product(const int64_t *dims, int n)
+{
+    int64_t p = 1;
+    for (int i = 0; i < n; i++) p *= dims[i];
+    return p;
+}
+
+static void run_map(const Interp *in, Body *b, const int64_t *dims, int rank, double *out)
+{
+    int64_t at[IR_MAX_RANK] = {0}, n = product(dims, rank);
+    int changed = -1;
+    for (int64_t e = 0; e < n; e++) {
+        out[e] = run_body(in, b, changed, at);
+        changed = advance(at, dims, rank);
+    }
+}
+
+static double identity_of(Op op)
+{
+    return op == SC_MUL ? 1 : op == SC_MAX ? -INFINITY : op == SC_MIN ? INFINITY : 0;
+}
+
+/* The order of kernel.h: along the last axis into a row value, row after row. */
+static void run_reduce(const Interp *in, Body *b, const Node *n, const int64_t *dims, double *out)
+{
+    Op op = (Op)n->aux;
+    int naxes = n->rank + n->nred, changed = -1;
+    int64_t at[IR_MAX_RANK] = {0}, elements = product(dims, n->rank);
+    int64_t rows = product(dims + n->rank, n->nred - 1), length = dims[naxes - 1];
+    for (int64_t e = 0; e < elements; e++) {
+        double total = identity_of(op);
+        for (int64_t row = 0; row < rows; row++) {
+            double sum = identity_of(op);
+            for (int64_t i = 0; i < length; i++) {
+                sum = op_value(op, sum, run_body(in, b, changed, at), 0);
+                changed = advance(at, dims, naxes);
+            }
+            total = n->nred == 1 ? sum : op_value(op, total, sum, 0);
+        }
+        out[e] = total;
+    }
+}
+
+/* ---- array nodes -------------------------------------------------------------------- */
+
+static double *new_array(Interp *in, int64_t n)
+{
+    int64_t bytes;
+    if (n < 0 || !lq_mul_ok(n, sizeof(double), &bytes)) lq_out_of_memory(SIZE_MAX);
+    return arena_alloc(in->arena, (size_t)bytes);
+}
+
+static void run_section(Interp *in, const Section *section);
+
+static LoopRun *new_loop_run(Interp *in, Ref loop)
+{
+    LoopRun *run = arena_alloc(in->arena, sizeof *run);
+    int n = run->ncarry = (int)NODE(in->ir, loop)->nargs / 2;
+    run->cur = arena_alloc(in->arena, (size_t)n * sizeof *run->cur);
+    run->next = arena_alloc(in->arena, (size_t)n * sizeof *run->next);
+    run->stack = arena_alloc(in->arena, (size_t)n * sizeof *run->stack);
+    run->elements = arena_alloc(in->arena, (size_t)n * sizeof *run->elements);
+    for (int i = 0; i < n; i++) {
+        run->elements[i] = ir_elements(in->ir, NARG(in->ir, loop, i));
+        run->cur[i] = new_array(in, run->elements[i]);
+        run->next[i] = new_array(in, run->elements[i]);
+    }
+    return run;
+}
+
+static void push_stacks(LoopRun *run, int64_t t)
+{
+    for (int i = 0; i < run->ncarry; i++)
+        if (run->stack[i])
+            memcpy(run->stack[i] + t * run->elements[i], run->cur[i],
+                   (size_t)run->elements[i] * sizeof(double));
+}
+
+/* All next values are taken before any carry changes: a body may exchange carries. */
+static void step_carries(Interp *in, Ref loop, LoopRun *run)
+{
+    for (int i = 0; i < run->ncarry; i++) {
+        Ref next = NARG(in->ir, loop, run->ncarry + i);
+        memcpy(run->next[i], in->value[PLACE(in->s, next)],
+               (size_t)run->elements[i] * sizeof(double));
+    }
+    double **t = run->cur;
+    run->cur = run->next, run->next = t;
+}
+
+static void run_loop(Interp *in, Ref loop)
+{
+    const Node *n = NODE(in->ir, loop);
+    LoopRun *run = in->run[PLACE(in->s, loop)], *outer = in->inside[n->aux];
+    int64_t trip = in->ir->loops.data[n->aux].trip;
+    int active = (int)n->val;
+    for (int i = 0; i < run->ncarry; i++)
+        memcpy(run->cur[i], in->value[PLACE(in->s, NARG(in->ir, loop, i))],
+               (size_t)run->elements[i] * sizeof(double));
+    in->inside[n->aux] = run;
+    for (int64_t t = 0; t < trip; t++) {
+        push_stacks(run, t);
+        if (active >= 0 && run->cur[active][0] == 0) continue;   /* only the stacks go on */
+        in->iteration[n->aux] = t;
+        run_section(in, &in->s->body[PLACE(in->s, loop)]);
+        step_carries(in, loop, run);
+    }
+    in->inside[n->aux] = outer;
+}
+
+static void run_body_node(Interp *in, Ref r)
+{
+    const Ir *ir = in->ir;
+    const Node *n = NODE(ir, r);
+    uint32_t at = PLACE(in->s, r);
+    const int64_t *dims = ir->dims.data + n->dims;
+    if (!in->body[at]) {
+        in->body[at] = compile_body(in, NARG(ir, r, 0), n->rank + n->nred);
+        in->store[at] = new_array(in, ir_elements(ir, r));
+        in->value[at] = in->store[at];
+    }
+    bind_body(in, in->body[at]);
+    if (n->op == AR_MAP) run_map(in, in->body[at], dims, n->rank, in->store[at]);
+    else run_reduce(in, in->body[at], n, dims, in->store[at]);
+}
+
+static void run_node(Interp *in, Ref r)
+{
+    const Ir *ir = in->ir;
+    const Node *n = NODE(ir, r);
+    const double **value = &in->value[PLACE(in->s, r)];
+    LoopRun *run = n->op == AR_PROJ || n->op == AR_STACK ? in->run[PLACE(in->s, NARG(ir, r, 0))] : NULL;
+    switch (n->op) {
+    case AR_INPUT: break;                               /* bound before the run */
+    case AR_CONST: *value = ir->consts.data[n->aux].data; break;
+    case AR_CARRY: *value = in->inside[n->aux]->cur[(int)n->val]; break;
+    case AR_PROJ: *value = run->cur[n->aux]; break;
+    case AR_STACK: *value = run->stack[n->aux]; break;
+    case AR_LOOP: run_loop(in, r); break;
+    default: run_body_node(in, r);
+    }
+}
+
+static void run_section(Interp *in, const Section *section)
+{
+    for (int i = 0; i < section->n; i++) run_node(in, section->node[i]);
+}
+
+/* ---- a call ---------------------------------------------------------------------------- */
+
+static void prepare(Interp *in, const IrFunc *f, const double *const *inputs)
+{
+    size_t n = (size_t)in->s->nodes.n, loops = (size_t)in->ir->loops.n;
+    in->value = arena_alloc(in->arena, n * sizeof *in->value);
+    in->store = arena_alloc(in->arena, n * sizeof *in->store);
+    in->body = arena_alloc(in->arena, n * sizeof *in->body);
+    in->run = arena_alloc(in->arena, n * sizeof *in->run);
+    in->inside = arena_alloc(in->arena, loops * sizeof *in->inside);
+    in->iteration = arena_alloc(in->arena, loops * sizeof *in->iteration);
+    for (int i = 0; i < f->nin; i++)
+        if (in->s->place[f->in[i]]) in->value[PLACE(in->s, f->in[i])] = inputs[i];
+    for (int i = 0; i < in->s->nodes.n; i++) {      /* a loop stands before its stacks */
+        Ref r = in->s->nodes.data[i];
+        const Node *node = NODE(in->ir, r);
+        if (node->op == AR_LOOP) in->run[i] = new_loop_run(in, r);
+        if (node->op != AR_STACK) continue;
+        LoopRun *run = in->run[PLACE(in->s, NARG(in->ir, r, 0))];
+        if (!run->stack[node->aux]) run->stack[node->aux] = new_array(in, ir_elements(in->ir, r));
+    }
+}
+
+void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key)
+{
+    Interp it = {.ir = f->ir, .key = key, .arena = arena_new()};
+    it.s = schedule_new(f->ir, f->nout, f->out);
+    it.walk = scalar_walk_new(f->ir);
+    prepare(&it, f, in);
+    run_section(&it, &it.s->top);
+    for (int i = 0; i < f->nout; i++) {
+        size_t bytes = (size_t)ir_elements(f->ir, f->out[i]) * sizeof(double);
+        if (bytes) memcpy(out[i], it.value[PLACE(it.s, f->out[i])], bytes);
+    }
+    scalar_walk_free(it.walk);
+    schedule_free(it.s);
+    arena_free(it.arena);
+}

@@ -1,0 +1,214 @@
+/* ir.h — the array IR: hash-consed, immutable, closed nodes on two levels.
+ *
+ * Array nodes have a shape and no names.  The scalar body of a Map or Reduce
+ * refers to the node's own axes by position (Sym 0, 1, …), to the iteration
+ * number of an enclosing Loop, and to other arrays through Read; nothing else is
+ * free in it.  Equal computations are therefore the same node.
+ *
+ * All values are real numbers (double) or truth values; complex numbers are pairs
+ * of reals made by the elaborator.  The IR knows neither lattices nor chains: a
+ * program is a function of input arrays, and an executor may run many replicas of
+ * it side by side (inputs are marked `uniform` when replicas share them). */
+#ifndef LQFT_IR_H
+#define LQFT_IR_H
+
+#include "front.h"
+
+typedef uint32_t Ref;                      /* a node; 0 is none */
+
+typedef enum Op {
+    /* scalar level, from ops.def: SC_ADD … SC_SELECT */
+    SC_NONE = 0,
+#define OP(id, name, arity, type, value, vm, cost) SC_##id,
+#include "ops.def"
+#undef OP
+    SC_CONST,    /* val */
+    SC_IDX,      /* index 0, as a number */
+    SC_INRANGE,  /* index 0 (mode ignored): 0 <= affine < n, a truth value */
+    SC_READ,     /* arg 0: array; one index per axis of it */
+    SC_RAND,     /* aux: draw << 1 | normal; index 0: site counter, index 1: iteration */
+    /* array level */
+    AR_INPUT,    /* aux: slot; uniform */
+    AR_CONST,    /* aux: entry of the constant pool */
+    AR_MAP,      /* arg 0: scalar body over axes 0 … rank-1 */
+    AR_REDUCE,   /* arg 0: scalar body over axes 0 … rank+nred-1; aux: SC_ADD, SC_MUL, SC_MAX, SC_MIN */
+    AR_LOOP,     /* see below; aux: loop number */
+    AR_CARRY,    /* aux: loop number; nred unused; arg 0: initial value (for its shape); val: which */
+    AR_PROJ,     /* arg 0: AR_LOOP; aux: which carry: its value after the last iteration */
+    AR_STACK,    /* arg 0: AR_LOOP; aux: which carry: [iteration, …] its value before each iteration */
+    IR_NOPS
+} Op;
+
+/* A symbol in an affine index: an axis position of the closed node (< SYM_FREE),
+ * a free index of the elaborator (SYM_FREE + n; never inside a closed node), or
+ * the iteration number of loop n (SYM_LOOP + n). */
+typedef uint32_t Sym;
+#define SYM_FREE 0x20000000u
+#define SYM_LOOP 0x40000000u
+#define IR_MAX_RANK 16
+
+typedef uint32_t Aff;                      /* an interned affine form k + sum c*sym */
+typedef struct AffTerm { Sym sym; int64_t c; } AffTerm;
+typedef struct Affine { int64_t k; int n; AffTerm t[]; } Affine;   /* sorted by sym, c != 0 */
+
+typedef enum IndexMode {
+    IX_EXACT,         /* proven inside 0 … n-1 */
+    IX_PERIODIC,      /* modulo n */
+    IX_ANTIPERIODIC,  /* modulo n; the value read changes sign with each turn */
+    IX_ZERO           /* outside 0 … n-1 the value read is 0 */
+} IndexMode;
+
+typedef struct Index { Aff aff; uint32_t mode; int64_t n; } Index;
+
+typedef struct Node {
+    uint16_t op;
+    uint8_t  rank, nred;     /* arrays: outer and reduced axes */
+    uint8_t  boolean;        /* scalar or array of truth values */
+    uint8_t  uniform;        /* AR_INPUT: the same for all replicas */
+    uint16_t nidx;
+    uint32_t aux;
+    uint32_t nargs, args;    /* offset in Ir.args */
+    uint32_t dims;           /* offset in Ir.dims: rank + nred extents */
+    uint32_t idx;            /* offset in Ir.index */
+    double   val;
+} Node;
+
+typedef struct ConstData { const double *data; int64_t n; } ConstData;
+typedef struct LoopInfo { int64_t trip; Span at; } LoopInfo;
+
+typedef struct Ir {
+    VEC(Node)     nodes;     /* nodes.data[0] is unused */
+    VEC(Ref)      args;
+    VEC(int64_t)  dims;
+    VEC(Index)    index;
+    VEC(Affine *) affs;
+    VEC(ConstData) consts;
+    VEC(LoopInfo) loops;
+    VEC(const char *) slot_names;   /* of AR_INPUT slots, for dumps */
+    VEC(Span)     draw_at;          /* where each random draw stands in the source */
+    Ref     *table;  uint32_t table_cap, table_n;
+    Aff     *aff_table; uint32_t aff_cap;
+    uint32_t next_free;
+    Arena   *arena;
+    void    *passes;         /* caches of passes (memo of derivatives, …) */
+} Ir;
+
+#define NODE(ir, r)      (&(ir)->nodes.data[r])
+#define NARG(ir, r, i)   ((ir)->args.data[NODE(ir, r)->args + (i)])
+#define NDIM(ir, r, i)   ((ir)->dims.data[NODE(ir, r)->dims + (i)])
+#define NIDX(ir, r, i)   (&(ir)->index.data[NODE(ir, r)->idx + (i)])
+
+/* ==== ir.c: construction ==================================================== */
+
+Ir  *ir_new(void);
+void ir_free(Ir *ir);
+
+Aff  aff_const(Ir *ir, int64_t k);
+Aff  aff_sym(Ir *ir, Sym s);
+Aff  aff_add(Ir *ir, Aff a, Aff b);
+Aff  aff_scale(Ir *ir, Aff a, int64_t c);
+Aff  aff_shift(Ir *ir, Aff a, int64_t k);
+const Affine *aff_get(const Ir *ir, Aff a);
+int64_t aff_coef(const Ir *ir, Aff a, Sym s);
+bool aff_is_const(const Ir *ir, Aff a, int64_t *k);
+/* Symbols substituted by affine forms. */
+Aff  aff_subst(Ir *ir, Aff a, int n, const Sym *syms, const Aff *by);
+
+Ref  ir_const(Ir *ir, double v);
+Ref  ir_bool(Ir *ir, bool v);
+Ref  ir_unary(Ir *ir, Op op, Ref a);
+Ref  ir_binary(Ir *ir, Op op, Ref a, Ref b);
+Ref  ir_select(Ir *ir, Ref c, Ref a, Ref b);
+Ref  ir_fma(Ir *ir, Ref a, Ref b, Ref c);
+Ref  ir_op(Ir *ir, Op op, int n, const Ref *args);      /* any row of ops.def */
+Ref  ir_idx(Ir *ir, Index ix);
+Ref  ir_inrange(Ir *ir, Aff a, int64_t n);
+Ref  ir_read(Ir *ir, Ref array, const Index *ix);        /* rank(array) indices */
+Ref  ir_rand(Ir *ir, uint32_t draw, bool normal, Aff site, Aff iteration);
+Ref  ir_input(Ir *ir, const char *name, int rank, const int64_t *dims, bool uniform, bool boolean);
+Ref  ir_const_array(Ir *ir, int rank, const int64_t *dims, const double *data);
+Ref  ir_map(Ir *ir, int rank, const int64_t *dims, Ref body);
+Ref  ir_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body);
+
+/* A loop: carry i starts as init[i]; in the body its value is carry[i]; next[i]
+ * follows it.  `trip` iterations.  `active` names a rank-0 carry of truth value, or
+ * is -1: once it is false, further iterations leave every carry as it is (the body
+ * says so with selects), so that an executor may stop as soon as it is false for
+ * all of its replicas.
+ * Args of AR_LOOP: ncarry inits, then ncarry nexts; val: active. */
+uint32_t ir_loop_new(Ir *ir, int64_t trip, Span at);
+Ref  ir_carry(Ir *ir, uint32_t loop, int which, Ref init);
+Ref  ir_loop(Ir *ir, uint32_t loop, int active, int ncarry, const Ref *init, const Ref *next);
+Ref  ir_proj(Ir *ir, Ref loop, int which);
+Ref  ir_stack(Ir *ir, Ref loop, int which);
+
+int64_t ir_elements(const Ir *ir, Ref array);            /* product of outer extents */
+bool ir_is_array(const Ir *ir, Ref r);
+/* Least and greatest value of an affine form when axis i runs over 0 … dims[i]-1. */
+void ir_aff_range(const Ir *ir, Aff a, int ndims, const int64_t *dims, int64_t *lo, int64_t *hi);
+bool ir_is_const(const Ir *ir, Ref r, double *v);
+uint32_t ir_fresh(Ir *ir);                               /* a new free symbol */
+
+/* ==== rewrite.c: substitution and traversal ================================= */
+
+/* A scalar expression with symbols replaced by affine forms (reads keep their modes). */
+Ref  ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by);
+/* A node with some array nodes replaced by others of the same shape, everywhere below. */
+Ref  ir_subst_arrays(Ir *ir, Ref r, int n, const Ref *from, const Ref *to);
+/* Every map and reduction below the roots with its body replaced by body(ir, it). */
+void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body));
+/* Free symbols of a scalar expression, sorted; returns the count (<= cap). */
+int  ir_free_syms(const Ir *ir, Ref scalar, Sym *out, int cap);
+/* Calls f on every distinct node reachable from roots, arguments first. */
+void ir_walk(const Ir *ir, int n, const Ref *roots, void (*f)(void *ctx, Ref r), void *ctx);
+bool ir_depends(const Ir *ir, Ref r, Ref on);
+
+/* ==== simplify.c ============================================================ */
+
+/* Algebraic identities applied by the constructors above. */
+Ref  simplify_node(Ir *ir, Op op, int n, const Ref *args);
+/* Sum over an axis of a term that is non-zero at one point only (`if x == t`). */
+Ref  simplify_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body);
+/* Normal form of sums (like terms merged, common factors taken out) and fused
+ * multiply-add; for every executor, so that all round alike. Keeps shapes. */
+void simplify_roots(Ir *ir, int n, Ref *roots);
+
+/* ==== diff.c ================================================================ */
+
+typedef struct DiffError { Ref node; const char *why; } DiffError;
+/* d(sum of all elements of seed*root)/d(wrt[i]); root a real array, seed an array of the
+ * same shape or 0 for 1.  out[i] has the shape of wrt[i]. False: err says what cannot be
+ * differentiated. */
+bool ir_grad(Ir *ir, Ref root, Ref seed, int n, const Ref *wrt, Ref *out, DiffError *err);
+
+/* ==== func.c: a function of arrays, the unit that executors run =============== */
+
+typedef struct IrFunc {
+    const char *name;
+    Ref *in;  int nin;       /* AR_INPUT nodes */
+    Ref *out; int nout;
+    Ir  *ir;
+} IrFunc;
+
+/* ==== print.c, verify.c ===================================================== */
+
+const char *op_name(Op op);
+int  op_arity(Op op);
+const char *op_vmath(Op op);
+int  op_cost(Op op);
+double op_value(Op op, double a, double b, double c);    /* by ops.def */
+void ir_print_func(const IrFunc *f, FILE *out);
+void ir_print_scalar(const Ir *ir, Ref r, Text *out);
+/* NULL when the function obeys every rule of this header, else what is wrong. */
+const char *ir_verify(const IrFunc *f);
+
+/* ==== interp.c: the meaning of a program ==================================== */
+
+typedef struct RandKey { uint32_t seed, chain, step; } RandKey;
+
+/* Runs f for one replica: in[i], out[i] are row-major arrays. Reductions run along
+ * the innermost axis into a partial value per row, and rows are added in order:
+ * ((r0 + r1) + r2) + …; see kernel.h, which promises the same. */
+void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key);
+
+#endif

@@ -1,0 +1,87 @@
+/* kernel.h — the kernel IR: what fusion makes of a function of the array IR, and
+ * what back ends turn into machine code.  A program is a list of statements over
+ * numbered buffers: loop nests (kernels), copies, and loops with carried buffers.
+ * It still describes one replica; a back end runs W replicas side by side, with
+ * element e of replica l of a buffer at [e*W + l] (uniform buffers: [e]).
+ *
+ * Order of reduction (fixed, part of the meaning): the body is accumulated along
+ * the last axis into a row value that starts from the identity, rows are
+ * accumulated in row-major order of the remaining reduced axes into a total that
+ * starts from the identity.  With one reduced axis the row value is the result. */
+#ifndef LQFT_KERNEL_H
+#define LQFT_KERNEL_H
+
+#include "ir.h"
+
+typedef enum KBufKind { KB_IN, KB_OUT, KB_TEMP, KB_CONST } KBufKind;
+
+typedef struct KBuf {
+    KBufKind kind;
+    int      slot;           /* KB_IN: which input; KB_OUT: which output */
+    int64_t  n;              /* elements per replica */
+    bool     uniform;        /* KB_CONST, uniform inputs */
+    const double *data;      /* KB_CONST */
+    int64_t  offset;         /* KB_TEMP: first element in the scratch space (per replica) */
+    const char *name;        /* for dumps */
+} KBuf;
+
+/* A root of a kernel: a scalar expression over all `rank` axes of the kernel.
+ * nred = 0: stored at the element given by all axes (row-major).
+ * nred > 0: reduced over the last nred axes and stored at the remaining ones. */
+typedef struct KRoot { Ref expr; int nred; Op op; int buf; } KRoot;
+
+typedef struct KKernel {
+    int     rank;
+    int64_t ext[IR_MAX_RANK];
+    KRoot  *roots; int nroots;
+    const char *name;        /* "kernel.3" */
+} KKernel;
+
+typedef struct KCopy {       /* dst[at .. at+n) = src[0 .. n) */
+    int dst, src;
+    int64_t n;
+    Aff at;                  /* in elements; may use loop symbols */
+} KCopy;
+
+struct KStmt;
+typedef struct KCarry { int cur, next; } KCarry;  /* exchanged after each iteration when different */
+
+typedef struct KLoop {
+    uint32_t loop;           /* Sym SYM_LOOP + loop is the iteration number */
+    int64_t  trip;
+    int      active;         /* index into carry of a buffer with one truth value (1.0/0.0), or
+                              * -1: the loop may end when it is 0.0 for all replicas */
+    struct KStmt *body; int nbody;
+    KCarry  *carry; int ncarry;
+} KLoop;
+
+typedef enum KStmtKind { KS_KERNEL, KS_COPY, KS_LOOP } KStmtKind;
+typedef struct KStmt {
+    KStmtKind kind;
+    union { KKernel kernel; KCopy copy; KLoop loop; } u;
+} KStmt;
+
+typedef struct KProgram {
+    const char *name;
+    Ir    *ir;               /* holds the scalar expressions */
+    KBuf  *bufs; int nbufs;
+    int   *buf_of;           /* by Ref of the array node that an SC_READ names; -1: none */
+    uint32_t nbuf_of;
+    KStmt *stmts; int nstmts;
+    int64_t scratch;         /* doubles per replica */
+    int    nin, nout;
+} KProgram;
+
+/* ==== fuse.c: array IR to kernels ============================================ */
+
+/* Requires simplified roots; keeps the IrFunc. */
+KProgram *fuse(const IrFunc *f, Arena *arena);
+
+/* ==== kernel_print.c, kernel_verify.c ========================================= */
+
+typedef struct KCost { double flops, reads, writes; } KCost;  /* reads, writes: array elements touched per point */
+KCost kernel_cost(const KProgram *p, const KKernel *k);
+void  kernel_print(const KProgram *p, FILE *out);
+const char *kernel_verify(const KProgram *p);                /* NULL or what is wrong */
+
+#endif

@@ -1,0 +1,208 @@
+/* main.c — the command line (language reference §9). */
+#include "run.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef LQFT_STDLIB
+#define LQFT_STDLIB "stdlib"
+#endif
+#define LQFT_VERSION "0.1"
+
+static const char usage[] =
+    "usage: lqft run FILE [name=value …] [--seed N] [--chains N] [--threads N]\n"
+    "                [--device cpu|interp] [--out DIR] [--json] [--quiet] [--strict] [--plot]\n"
+    "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
+    "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, sampler, llvm\n"
+    "       lqft explain CODE                more about an error, such as E0207\n"
+    "       lqft --version | --help\n";
+
+static int usage_error(const char *fmt, ...) LQ_PRINTF(1, 2);
+static int usage_error(const char *fmt, ...) {
+    va_list ap;
+    fprintf(stderr, "lqft: ");
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\n%s", usage);
+    return 2;
+}
+
+static bool parse_count(const char *text, int64_t lo, int64_t hi, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno || end == text || *end || v < lo || v > hi) return false;
+    *out = v;
+    return true;
+}
+
+/* The standard library: $LQFT_STDLIB, beside the binary, or where it was built. */
+static const char *find_library(Arena *a) {
+    const char *env = getenv("LQFT_STDLIB");
+    if (env && *env) return env;
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n > 0) {
+        exe[n] = 0;
+        const char *folder = path_folder(a, exe);
+        const char *beside[] = {arena_printf(a, "%s/../stdlib", folder), arena_printf(a, "%s/../share/lqft/stdlib", folder)};
+        for (int i = 0; i < LQ_COUNT(beside); i++)
+            if (access(arena_printf(a, "%s/prelude.lqft", beside[i]), R_OK) == 0) return beside[i];
+    }
+    return LQFT_STDLIB;
+}
+
+static int check_input(const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        fprintf(stderr, "lqft: %s: %s\n", path, strerror(errno));
+        return 66;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        fprintf(stderr, "lqft: %s is a folder, not a model file\n", path);
+        return 66;
+    }
+    if (access(path, R_OK) != 0) {
+        fprintf(stderr, "lqft: %s: %s\n", path, strerror(errno));
+        return 66;
+    }
+    return 0;
+}
+
+typedef struct CommandLine {
+    RunOptions  o;
+    VEC(Override) overrides;
+    const char *command, *what;
+} CommandLine;
+
+static bool is_override(const char *arg) {
+    const char *eq = strchr(arg, '=');
+    return eq && eq != arg && arg[0] != '-' && !strchr("/.", arg[0]) && (isalpha((unsigned char)arg[0]) || arg[0] == '_' || (arg[0] & 0x80));
+}
+
+/* An option with a value: --seed 7 or --seed=7. NULL: not this option. */
+static const char *option_value(int argc, char **argv, int *i, const char *name, bool *missing) {
+    size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n) != 0) return NULL;
+    if (argv[*i][n] == '=') return argv[*i] + n + 1;
+    if (argv[*i][n]) return NULL;
+    if (*i + 1 < argc) return argv[++*i];
+    *missing = true;
+    return "";
+}
+
+static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
+    bool missing = false;
+    const char *v, *arg = argv[*i];
+    int64_t n;
+    if (!strcmp(arg, "--json")) c->o.json = true;
+    else if (!strcmp(arg, "--quiet")) c->o.quiet = true;
+    else if (!strcmp(arg, "--strict")) c->o.strict = true;
+    else if (!strcmp(arg, "--plot")) c->o.draw = true;
+    else if ((v = option_value(argc, argv, i, "--seed", &missing)) && !missing) {
+        if (!parse_count(v, 0, UINT32_MAX, &n)) return usage_error("a seed is a whole number from 0 to 4294967295, not `%s`", v);
+        c->o.seed = (uint32_t)n, c->o.seed_given = true;
+    } else if ((v = option_value(argc, argv, i, "--chains", &missing)) && !missing) {
+        if (!parse_count(v, 1, 1 << 20, &n)) return usage_error("a number of chains is a whole number from 1 to 1048576, not `%s`", v);
+        Override o = {.name = "chains", .text = v};
+        vec_push(&c->overrides, o);
+    } else if ((v = option_value(argc, argv, i, "--threads", &missing)) && !missing) {
+        if (!parse_count(v, 1, 1024, &n)) return usage_error("a number of threads is a whole number from 1 to 1024, not `%s`", v);
+        c->o.threads = (int)n;
+    } else if ((v = option_value(argc, argv, i, "--device", &missing)) && !missing) {
+        if (!strcmp(v, "cpu")) c->o.device = DEVICE_CPU;
+        else if (!strcmp(v, "interp")) c->o.device = DEVICE_INTERP;
+        else if (!strcmp(v, "cpu-O0")) c->o.device = DEVICE_CPU_O0;
+        else return usage_error("a device is cpu or interp, not `%s`", v);
+    } else if ((v = option_value(argc, argv, i, "--color", &missing)) && !missing) {
+        if (strcmp(v, "always") && strcmp(v, "never") && strcmp(v, "auto")) return usage_error("--color is always, never or auto");
+        if (strcmp(v, "auto")) c->o.color = !strcmp(v, "always");
+    } else if ((v = option_value(argc, argv, i, "--out", &missing)) && !missing) c->o.out = v;
+    else if (missing) return usage_error("%s needs a value", arg);
+    else return usage_error("there is no option %s", arg);
+    return 0;
+}
+
+static int parse_arguments(CommandLine *c, int argc, char **argv) {
+    c->command = argv[1];
+    for (int i = 2; i < argc; i++) {
+        int status = 0;
+        if (argv[i][0] == '-' && argv[i][1]) status = parse_option(c, argc, argv, &i);
+        else if (is_override(argv[i])) {
+            char *eq = strchr(argv[i], '=');
+            Override o = {.name = intern_n(argv[i], (size_t)(eq - argv[i])), .text = eq + 1};
+            for (int k = 0; k < c->overrides.n; k++)
+                if (c->overrides.data[k].name == o.name) status = usage_error("`%s` is given twice", o.name);
+            vec_push(&c->overrides, o);
+        } else if (!c->o.path) c->o.path = argv[i];
+        else if (!c->what) c->what = argv[i];
+        else status = usage_error("what is `%s`? a parameter is set as name=value", argv[i]);
+        if (status) return status;
+    }
+    c->o.overrides = c->overrides.data;
+    c->o.noverrides = c->overrides.n;
+    return 0;
+}
+
+static bool want_color(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && !getenv("NO_COLOR") && term && strcmp(term, "dumb") != 0;
+}
+
+static int explain(const char *code) {
+    if (!code) return usage_error("explain needs a code, such as E0207");
+    char upper[16] = "";
+    for (int i = 0; code[i] && i < 15; i++) upper[i] = (char)toupper((unsigned char)code[i]);
+    const char *page = diag_explain(upper);
+    if (!page) return usage_error("there is no error called %s", code);
+    fputs(page, stdout);
+    return 0;
+}
+
+static int dispatch(CommandLine *c) {
+    bool run = !strcmp(c->command, "run"), check = !strcmp(c->command, "check"), show = !strcmp(c->command, "show");
+    if (!strcmp(c->command, "explain")) return explain(c->o.path);
+    if (!run && !check && !show) {
+        static const char *const commands[] = {"run", "check", "show", "explain"};
+        const char *near = diag_nearest(c->command, commands, LQ_COUNT(commands));
+        return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+    }
+    if (!c->o.path) return usage_error("which model file?");
+    if (show && !c->what) return usage_error("show what? ast, force, ir, kernels, sampler or llvm");
+    if (!show && c->what) return usage_error("what is `%s`? a parameter is set as name=value", c->what);
+    int status = check_input(c->o.path);
+    if (status) return status;
+    if (run && !c->o.seed_given) {
+        if (getrandom(&c->o.seed, sizeof c->o.seed, 0) != sizeof c->o.seed) return 70;
+        if (!c->o.quiet) fprintf(stderr, "seed %u\n", c->o.seed);
+    }
+    if (run) return run_model(&c->o);
+    if (check) return check_model(&c->o);
+    return show_model(&c->o, c->what);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return usage_error("which command?");
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("lqft %s\n", LQFT_VERSION);
+        return 0;
+    }
+    CommandLine c = {.o = {.color = want_color()}};
+    Arena *arena = arena_new();
+    int status = parse_arguments(&c, argc, argv);
+    c.o.library = find_library(arena);
+    if (status == 0) status = dispatch(&c);
+    vec_free(&c.overrides);
+    arena_free(arena);
+    return status;
+}

@@ -1,0 +1,418 @@
+/* model.c — the declarations of a file and of what it imports: parsed, resolved,
+ * and elaborated in order (language reference §2).  Functions are only bound here;
+ * they are specialised where they are used. */
+#include "elab.h"
+
+#include "../runtime/io/csv.h"
+#include "../runtime/io/npy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_EXTENT ((int64_t)1 << 31)
+#define MAX_SITES  ((int64_t)1 << 31)
+
+const char *path_folder(Arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return ".";
+    return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
+}
+
+FieldInfo *model_field(const Model *m, const char *name) {
+    for (int i = 0; i < m->fields.n; i++)
+        if (m->fields.data[i]->name == name) return m->fields.data[i];
+    return NULL;
+}
+
+/* ---- files and imports --------------------------------------------------------------------- */
+
+static char *read_whole(Arena *a, const char *path, size_t *len) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    Text t = {0};
+    char buffer[65536];
+    size_t n;
+    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) text_putn(&t, buffer, n);
+    bool bad = ferror(f);
+    fclose(f);
+    if (bad) { text_free(&t); return NULL; }
+    char *out = arena_strndup(a, t.s ? t.s : "", t.n);
+    *len = t.n;
+    text_free(&t);
+    return out;
+}
+
+static bool is_task(const Decl *d) {
+    return d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT;
+}
+
+static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file);
+
+/* a.b is a/b.lqft next to the importing file, or in the library. */
+static void import(Model *m, Arena *arena, const Decl *d, const char *importer) {
+    Text rel = {0};
+    for (const char *c = d->name; *c; c++) text_putn(&rel, *c == '.' ? "/" : c, 1);
+    const char *folders[2] = {path_folder(arena, importer), m->library};
+    for (int i = 0; i < 2; i++) {
+        const char *path = arena_printf(arena, "%s/%.*s.lqft", folders[i], (int)rel.n, rel.s);
+        size_t len;
+        for (int k = 0; k < m->imported.n; k++)
+            if (!strcmp(m->imported.data[k], path)) { text_free(&rel); return; }
+        char *text = read_whole(arena, path, &len);
+        if (!text) continue;
+        vec_push(&m->imported, path);
+        load_file(m, arena, path, text, len, false);
+        text_free(&rel);
+        return;
+    }
+    Diag *g = diag_error(&m->front->sink, "E0601", d->name_at, "there is no file for `import %s`", d->name);
+    diag_here(&m->front->sink, g, "looked for %.*s.lqft in %s and in %s", (int)rel.n, rel.s, folders[0], folders[1]);
+    text_free(&rel);
+}
+
+static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file) {
+    uint32_t file = source_add(&m->front->sources, path, text, len);
+    Program *p = parse_file(m->front, file);
+    for (int i = 0; i < p->decls.n; i++) {
+        Decl *d = p->decls.data[i];
+        d->file = file;
+        if (d->kind == DC_IMPORT) import(m, arena, d, path);
+        else if (!is_task(d)) vec_push(&m->decls, d);
+        else if (main_file) vec_push(&m->tasks, d);
+    }
+}
+
+/* ---- parameters -------------------------------------------------------------------------------- */
+
+static Override *find_override(Model *m, const char *name) {
+    for (int i = 0; i < m->noverrides; i++)
+        if (!strcmp(m->overrides[i].name, name)) return &m->overrides[i];
+    return NULL;
+}
+
+static bool in_bounds(double v, double lo, double hi, const Decl *d) {
+    return (d->lo_open ? v > lo : v >= lo) && (d->hi_open ? v < hi : v <= hi);
+}
+
+static void declare_param(Model *m, const Decl *d) {
+    Elab *e = m->elab;
+    Override *o = find_override(m, d->name);
+    const Expr *x = d->value;
+    if (o) {
+        o->used = true;
+        x = parse_expr(m->front, source_add(&m->front->sources, "command line", o->text, strlen(o->text)));
+        if (!x) { e->globals = env_bind(e, e->globals, d->name, value_error()); return; }
+    }
+    const Value *dflt = elab_expr(e, e->globals, d->value), *v = o ? elab_expr(e, e->globals, x) : dflt;
+    double value, dflt_value = NAN, lo, hi;
+    bool ok = v->kind != VK_ERROR;
+    if (ok && !value_is_const(e, v, &value)) {
+        elab_error(e, "E0401", x->at, "the parameter `%s` must be a real number, and this is %s", d->name, value_describe(e, v));
+        ok = false;
+    }
+    if (ok && !isfinite(value)) {
+        elab_error(e, "E0402", x->at, "the parameter `%s` must be finite, and this is %g", d->name, value);
+        ok = false;
+    }
+    if (ok && d->lo && elab_const(e, e->globals, d->lo, "a bound", &lo) && elab_const(e, e->globals, d->hi, "a bound", &hi) &&
+        !in_bounds(value, lo, hi, d)) {
+        Diag *g = elab_error(e, "E0403", x->at, "`%s` = %.10g lies outside its bounds %c%g, %g%c", d->name, value,
+                             d->lo_open ? '(' : '[', lo, hi, d->hi_open ? ')' : ']');
+        if (o) diag_label(&m->front->sink, g, d->name_at, "declared here");
+        ok = false;
+    }
+    value_is_const(e, dflt, &dflt_value);
+    Value *named = value_new(e, VK_NUM, d->name_at);
+    if (ok) named->u = v->u;
+    named->name = d->name;
+    e->globals = env_bind(e, e->globals, d->name, ok ? named : value_error());
+    ParamInfo info = {d->name, d->name_at, ok ? value : NAN, dflt_value, ok && v->u.num.boolean, o != NULL, d->doc, d};
+    vec_push(&m->params, info);
+}
+
+/* ---- index sets ------------------------------------------------------------------------------------ */
+
+static void bind_set(Model *m, const Decl *d, IndexSet *s) {
+    Elab *e = m->elab;
+    Value *v = value_new(e, VK_SET, d->name_at);
+    v->name = d->name;
+    v->u.set = s;
+    if (s) vec_push(&m->sets, s);
+    e->globals = env_bind(e, e->globals, d->name, s ? v : value_error());
+}
+
+static void declare_axis(Model *m, const Decl *d) {
+    int64_t n;
+    bool ok = elab_int(m->elab, m->elab->globals, d->value, "the extent of an axis", 1, MAX_EXTENT, &n);
+    bind_set(m, d, ok ? set_axis(m->elab, d->name, d->name_at, n) : NULL);
+}
+
+static bool call_named(const Expr *x, const char *name) {
+    return x->kind == EX_CALL && x->a->kind == EX_NAME && !strcmp(x->a->name, name);
+}
+
+static IndexSet *make_grid(Model *m, const Decl *d) {
+    Elab *e = m->elab;
+    const Expr *x = d->value;
+    bool linear = call_named(x, "linspace"), logarithmic = call_named(x, "logspace");
+    if (!linear && !logarithmic) {
+        elab_error(e, "E0230", x->at, "a grid is `linspace(from, to, points)` or `logspace(from, to, points)`");
+        return NULL;
+    }
+    double lo, hi;
+    int64_t n;
+    if (x->n != 3 || x->nopts) {
+        elab_error(e, "E0217", x->at, "`%s` takes three arguments: from, to, points", x->a->name);
+        return NULL;
+    }
+    if (!elab_const(e, e->globals, x->list[0], "the start of a grid", &lo) ||
+        !elab_const(e, e->globals, x->list[1], "the end of a grid", &hi) ||
+        !elab_int(e, e->globals, x->list[2], "the number of points", 1, 100000000, &n))
+        return NULL;
+    if (!isfinite(lo) || !isfinite(hi) || (logarithmic && !(lo > 0 && hi > 0))) {
+        elab_error(e, "E0230", x->at, "the ends of %s grid must be finite%s", logarithmic ? "a logarithmic" : "a", logarithmic ? " and positive" : "");
+        return NULL;
+    }
+    return set_grid(e, d->name, d->name_at, lo, hi, n, logarithmic);
+}
+
+static bool boundary_of(Elab *e, const Expr *x, uint32_t *mode) {
+    static const struct { const char *name; uint32_t mode; } table[] = {
+        {"periodic", IX_PERIODIC}, {"antiperiodic", IX_ANTIPERIODIC}, {"open", IX_ZERO}};
+    for (int i = 0; i < LQ_COUNT(table) && x->kind == EX_NAME; i++)
+        if (!strcmp(x->name, table[i].name)) { *mode = table[i].mode; return true; }
+    elab_error(e, "E0231", x->at, "a boundary is `periodic`, `antiperiodic` or `open`");
+    return false;
+}
+
+static bool boundaries(Elab *e, const Expr *x, int rank, uint32_t *mode) {
+    if (x->kind != EX_TUPLE) {
+        if (!boundary_of(e, x, &mode[0])) return false;
+        for (int i = 1; i < rank; i++) mode[i] = mode[0];
+        return true;
+    }
+    if (x->n != rank) {
+        elab_error(e, "E0231", x->at, "%d boundaries for %d directions", x->n, rank);
+        return false;
+    }
+    for (int i = 0; i < rank; i++)
+        if (!boundary_of(e, x->list[i], &mode[i])) return false;
+    return true;
+}
+
+static IndexSet *make_lattice(Model *m, const Decl *d) {
+    Elab *e = m->elab;
+    const Expr *x = d->value;
+    bool torus = call_named(x, "torus"), box = call_named(x, "box");
+    int64_t ext[IR_MAX_RANK], sites = 1;
+    uint32_t mode[IR_MAX_RANK];
+    if (!torus && !box) {
+        Diag *g = elab_error(e, "E0232", x->at, "a lattice is `torus(L, …)` (periodic) or `box(L, …)` (open)");
+        if (x->kind == EX_NUM) diag_help(&e->front->sink, g, "write `torus(%s, %s)` for a square lattice", x->name ? x->name : "L", x->name ? x->name : "L");
+        return NULL;
+    }
+    if (x->n < 1 || x->n > 8) {
+        elab_error(e, "E0232", x->at, "a lattice has 1 to 8 directions, and here are %d extents", x->n);
+        return NULL;
+    }
+    bool ok = true;
+    for (int i = 0; i < x->n; i++) {
+        mode[i] = torus ? IX_PERIODIC : IX_ZERO;
+        if (!elab_int(e, e->globals, x->list[i], "the extent of a lattice", 1, MAX_EXTENT, &ext[i])) ok = false;
+        else if (!lq_mul_ok(sites, ext[i], &sites) || sites > MAX_SITES) {
+            elab_error(e, "E0233", x->at, "this lattice has more than 2^31 sites");
+            return NULL;
+        }
+    }
+    for (int i = 0; i < x->nopts; i++) {
+        if (strcmp(x->opts[i].name, "boundary") != 0) {
+            elab_error(e, "E0218", x->opts[i].at, "a lattice has no option `%s`; it has `boundary`", x->opts[i].name);
+            ok = false;
+        } else ok &= boundaries(e, x->opts[i].value, x->n, mode);
+    }
+    return ok ? set_lattice(e, d->name, d->name_at, x->n, ext, mode) : NULL;
+}
+
+/* ---- fields and data ----------------------------------------------------------------------------------- */
+
+static bool declared_sets(Model *m, const Bind *binds, int n, IndexSet **sets, Span at) {
+    Elab *e = m->elab;
+    int64_t total = 1;
+    if (n > MAX_SETS) {
+        elab_error(e, "E0219", at, "more than %d index sets", MAX_SETS);
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        const Expr *x = binds[i].set;
+        Expr name = {.kind = EX_NAME, .at = binds[i].at, .name = binds[i].name};
+        sets[i] = elab_set(e, e->globals, x ? x : &name);
+        if (!sets[i]) return false;
+        if (!lq_mul_ok(total, set_size(sets[i]), &total) || total > MAX_SITES) {
+            elab_error(e, "E0233", at, "this array has more than 2^31 elements");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void declare_field(Model *m, Arena *arena, const Decl *d) {
+    static const struct { const char *name; FieldKind kind; } kinds[] = {
+        {"real", FIELD_REAL}, {"positive", FIELD_POSITIVE}, {"angle", FIELD_ANGLE}, {"complex", FIELD_COMPLEX}};
+    Elab *e = m->elab;
+    for (int k = 0; k < d->nnames; k++) {
+        FieldInfo *f = arena_alloc(arena, sizeof *f);
+        f->name = d->names[k];
+        f->at = d->names_at[k];
+        f->nsets = d->nbinds;
+        bool ok = declared_sets(m, d->binds, d->nbinds, f->sets, d->name_at), known = false;
+        const char *names[LQ_COUNT(kinds)];
+        for (int i = 0; i < LQ_COUNT(kinds); i++) {
+            names[i] = kinds[i].name;
+            if (d->type && d->type->kind == EX_NAME && !strcmp(d->type->name, kinds[i].name)) f->kind = kinds[i].kind, known = true;
+        }
+        if (!known) {
+            Diag *g = elab_error(e, "E0229", d->type ? d->type->at : d->at, "a field is real, positive, angle or complex");
+            const char *near = d->type && d->type->kind == EX_NAME ? diag_nearest(d->type->name, names, LQ_COUNT(names)) : NULL;
+            if (near) diag_help(&e->front->sink, g, "did you mean `%s`?", near);
+        }
+        if (ok && known) vec_push(&m->fields, f);
+        else e->globals = env_bind(e, e->globals, f->name, value_error());
+    }
+}
+
+/* The elements of a closed array, computed now: data are constants of the program. */
+static Ref evaluate_constant(Elab *e, Ref node) {
+    int64_t n = ir_elements(e->ir, node);
+    double *data = lq_alloc((size_t)n * sizeof *data);
+    IrFunc f = {.name = "data", .in = NULL, .nin = 0, .out = &node, .nout = 1, .ir = e->ir};
+    simplify_roots(e->ir, 1, &node);
+    interp_call(&f, NULL, &data, (RandKey){(uint32_t)e->data_seed, UINT32_MAX, 0});
+    int64_t dims[IR_MAX_RANK];
+    int rank = NODE(e->ir, node)->rank;
+    for (int i = 0; i < rank; i++) dims[i] = NDIM(e->ir, node, i);
+    Ref out = ir_const_array(e->ir, rank, dims, data);
+    free(data);
+    return out;
+}
+
+static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) {
+    Elab *e = m->elab;
+    const Expr *x = d->value;
+    IndexSet *sets[MAX_SETS];
+    if (!declared_sets(m, d->binds, d->nbinds, sets, d->name_at)) return value_error();
+    if (x->n < 1 || x->list[0]->kind != EX_STR) return ELAB_FAIL(e, "E0602", x->at, "`load` needs the name of a file in quotes");
+    const char *name = x->list[0]->name;
+    if (name[0] == '/' || strstr(name, "..")) return ELAB_FAIL(e, "E0602", x->list[0]->at, "a model reads only below its own folder");
+    const char *path = arena_printf(arena, "%s/%s", path_folder(arena, e->front->sources.files.data[d->file]->path), name);
+    size_t len = strlen(name);
+    char err[256] = "";
+    double *data = NULL;
+    int64_t count = 0, want = 1, dims[IR_MAX_RANK];
+    int rank = 0;
+    NpyArray a = {0};
+    CsvTable t = {0};
+    if (len > 4 && !strcmp(name + len - 4, ".npy")) {
+        if (npy_read(path, &a, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: %s", path, err);
+        data = a.data, count = a.count;
+    } else {
+        if (csv_read(path, &t, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: %s", path, err);
+        int column = which;
+        if (which + 1 < x->n && x->list[which + 1]->kind == EX_STR) {
+            const char *wanted = x->list[which + 1]->name;
+            column = -1;
+            for (int i = 0; i < t.ncols; i++)
+                if (t.names && t.names[i] && !strcmp(t.names[i], wanted[0] == '/' ? wanted + 1 : wanted)) column = i;
+            if (column < 0) { csv_free(&t); return ELAB_FAIL(e, "E0603", x->list[which + 1]->at, "%s has no column \"%s\"", path, wanted); }
+        }
+        if (column >= t.ncols) { csv_free(&t); return ELAB_FAIL(e, "E0603", x->at, "%s has only %d columns", path, (int)t.ncols); }
+        data = t.columns[column], count = t.nrows;
+    }
+    for (int i = 0; i < d->nbinds; i++)
+        for (int k = 0; k < sets[i]->rank; k++) want *= dims[rank++] = sets[i]->ext[k];
+    const Value *v;
+    if (count != want) {
+        Diag *g = elab_error(e, "E0604", x->list[0]->at, "%s has %lld numbers, and `%s` has %lld elements", path, (long long)count, d->names[which], (long long)want);
+        for (int i = 0; i < d->nbinds && i < 3; i++) diag_label(&e->front->sink, g, sets[i]->at, "%s", set_describe(arena, sets[i]));
+        v = value_error();
+    } else {
+        v = value_array(e, ir_const_array(e->ir, rank, dims, data), 0, 0, NULL, d->nbinds, sets, d->names_at[which]);
+    }
+    if (data == a.data) free(a.data);
+    csv_free(&t);
+    return v;
+}
+
+static const Value *elab_data_expr(Elab *e, Env *env, const Expr *x) {
+    const Value *v = elab_expr(e, env, x);
+    return v->kind == VK_DIST ? elab_draw(e, v, x->at) : v;
+}
+
+static void declare_data(Model *m, Arena *arena, const Decl *d) {
+    Elab *e = m->elab;
+    for (int k = 0; k < d->nnames; k++) {
+        const Value *v;
+        if (call_named(d->value, "load")) v = load_data(m, arena, d, k);
+        else if (d->nbinds) v = elab_array(e, e->globals, d->nbinds, d->binds, d->value, elab_data_expr, d->name_at);
+        else v = value_close(e, elab_data_expr(e, e->globals, d->value));
+        if (v->kind != VK_ERROR && v->kind != VK_NUM)
+            v = ELAB_FAIL(e, "E0225", d->value->at, "data are numbers, and this is %s", value_describe(e, v));
+        if (v->kind == VK_NUM) {
+            Ref re = evaluate_constant(e, value_node(e, v, false));
+            Ref im = v->u.num.complex ? evaluate_constant(e, value_node(e, v, true)) : 0;
+            Value *out = (Value *)value_array(e, re, im, 0, NULL, v->u.num.nsets, v->u.num.sets, d->names_at[k]);
+            out->name = d->names[k];
+            v = out;
+        }
+        e->globals = env_bind(e, e->globals, d->names[k], v);
+    }
+}
+
+/* ---- all declarations ------------------------------------------------------------------------------------- */
+
+static void declare(Model *m, Arena *arena, const Decl *d) {
+    Elab *e = m->elab;
+    switch (d->kind) {
+    case DC_PARAM: declare_param(m, d); break;
+    case DC_AXIS: declare_axis(m, d); break;
+    case DC_GRID: bind_set(m, d, make_grid(m, d)); break;
+    case DC_LATTICE: bind_set(m, d, make_lattice(m, d)); break;
+    case DC_FIELD: declare_field(m, arena, d); break;
+    case DC_DATA: declare_data(m, arena, d); break;
+    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_SAMPLER: {
+        Value *f = value_new(e, VK_FUNC, d->name_at);
+        f->name = d->name;
+        f->u.func.kind = FN_DECL;
+        f->u.func.decl = d;
+        e->globals = env_bind(e, e->globals, d->name, f);
+        break;
+    }
+    default: break;
+    }
+}
+
+/* Functions may be used before they are declared; numbers and sets may not. */
+static bool is_function(const Decl *d) {
+    return d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER;
+}
+
+Model *model_load(Front *front, Arena *arena, const char *path, const char *library, Override *overrides, int noverrides) {
+    Model *m = arena_alloc(arena, sizeof *m);
+    Elab *e = arena_alloc(arena, sizeof *e);
+    *m = (Model){.front = front, .elab = e, .overrides = overrides, .noverrides = noverrides, .library = library, .path = path};
+    e->front = front, e->ir = ir_new(), e->arena = arena, e->model = m;
+    e->iteration = aff_const(e->ir, 0), e->iterations = 1, e->nodes_limit = 4000000;
+    size_t len;
+    const char *prelude = arena_printf(arena, "%s/prelude.lqft", library);
+    char *text = read_whole(arena, prelude, &len);
+    if (text) load_file(m, arena, prelude, text, len, false);
+    text = read_whole(arena, path, &len);
+    if (text) load_file(m, arena, path, text, len, true);
+    resolve_model(m);
+    if (front->sink.nerrors) return m;        /* names first: the rest would only repeat them */
+    for (int i = 0; i < m->decls.n; i++)
+        if (is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
+    for (int i = 0; i < m->decls.n; i++)
+        if (!is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
+    return m;
+}

@@ -1,0 +1,36 @@
+/* results.h — what summary.c, output.c, plots.c and saves.c share. */
+#ifndef LQFT_RESULTS_H
+#define LQFT_RESULTS_H
+
+#include "run.h"
+
+/* ---- summary.c ---- */
+
+/* Acceptance and mean acceptance ratio of a sampler with `accept`. */
+typedef struct Acceptance {
+    double accepted;                  /* fraction, over all chains */
+    double ratio, ratio_error;        /* <exp(-dH)> for HMC: 1 when the algorithm is exact */
+    int64_t stuck, first_stuck;       /* chains that never moved; the first of them */
+} Acceptance;
+
+/* False when the sampler accepts everything by construction. */
+bool sample_acceptance(const SampleData *d, Acceptance *a);
+/* Series of a monitor of this name, or NULL. */
+const Series *sample_stat(const SampleData *d, const char *name);
+
+/* ---- saves.c ---- */
+
+/* Folder for what the run writes, created when it is missing; NULL after a message. */
+const char *output_folder(RunResult *r);
+/* The message for a failed write of `path`; err as the writers of runtime/io leave it.
+ * Returns the exit status: 73 cannot create, 74 cannot write. */
+int output_failed(const char *path, const char *err);
+/* All results of a task, computed now when no report declaration asked for them. */
+const ReportResult *result_of(RunResult *r, const ReportTask *t);
+/* Names and extents of the axes of an array value: one entry per IR axis. */
+typedef struct Axis { const char *name; int64_t n, first; const double *coords; } Axis;
+int value_axes(Arena *arena, const Value *v, Axis *out);
+/* What axis a's element i is called: its coordinate on a grid, else its number. */
+double axis_label(const Axis *a, int64_t i);
+
+#endif

@@ -1,0 +1,464 @@
+/* simplify.c — algebra on the array IR.
+ *   simplify_node     identities that the constructors apply at once
+ *   simplify_reduce   reductions of constants, and of terms with one non-zero point
+ *   simplify_roots    a normal form of sums for all bodies, with fused multiply-adds
+ * Requires: well-formed nodes.  Keeps: shapes, and values up to rounding (x*0 is 0 even
+ * where x is not finite).  All executors see the result, so they round alike. */
+#include "ir.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is(const Ir *ir, Ref r, double v) {
+    double c;
+    return ir_is_const(ir, r, &c) && c == v;
+}
+
+static Op op_of(const Ir *ir, Ref r) { return (Op)NODE(ir, r)->op; }
+
+/* ---- identities, one function per operation ------------------------------------------ */
+
+static Ref simplify_add(Ir *ir, Ref a, Ref b) {
+    if (is(ir, a, 0)) return b;
+    if (is(ir, b, 0)) return a;
+    if (op_of(ir, b) == SC_NEG) return ir_binary(ir, SC_SUB, a, NARG(ir, b, 0));
+    if (op_of(ir, a) == SC_NEG) return ir_binary(ir, SC_SUB, b, NARG(ir, a, 0));
+    return a > b ? ir_binary(ir, SC_ADD, b, a) : 0;
+}
+
+static Ref simplify_sub(Ir *ir, Ref a, Ref b) {
+    if (a == b) return ir_const(ir, 0);
+    if (is(ir, b, 0)) return a;
+    if (is(ir, a, 0)) return ir_unary(ir, SC_NEG, b);
+    if (op_of(ir, b) == SC_NEG) return ir_binary(ir, SC_ADD, a, NARG(ir, b, 0));
+    return 0;
+}
+
+static Ref simplify_mul(Ir *ir, Ref a, Ref b) {
+    double c, d;
+    if (is(ir, b, 0) || is(ir, b, 1) || is(ir, b, -1)) { Ref t = a; a = b; b = t; }
+    if (is(ir, a, 0)) return a;
+    if (is(ir, a, 1)) return b;
+    if (is(ir, a, -1)) return ir_unary(ir, SC_NEG, b);
+    if (op_of(ir, a) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, NARG(ir, a, 0), b));
+    if (op_of(ir, b) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, a, NARG(ir, b, 0)));
+    if (ir_is_const(ir, b, NULL)) return ir_binary(ir, SC_MUL, b, a);
+    if (ir_is_const(ir, a, &c) && op_of(ir, b) == SC_MUL && ir_is_const(ir, NARG(ir, b, 0), &d))
+        return ir_binary(ir, SC_MUL, ir_const(ir, c * d), NARG(ir, b, 1));
+    return a > b && !ir_is_const(ir, a, NULL) ? ir_binary(ir, SC_MUL, b, a) : 0;
+}
+
+static Ref simplify_div(Ir *ir, Ref a, Ref b) {
+    double c;
+    if (is(ir, b, 1)) return a;
+    if (is(ir, a, 0)) return a;
+    if (ir_is_const(ir, b, &c) && c != 0 && isnormal(1 / c)) return ir_binary(ir, SC_MUL, ir_const(ir, 1 / c), a);
+    if (op_of(ir, a) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_DIV, NARG(ir, a, 0), b));
+    return 0;
+}
+
+static Ref simplify_neg(Ir *ir, Ref a) {
+    double c;
+    if (op_of(ir, a) == SC_NEG) return NARG(ir, a, 0);
+    if (op_of(ir, a) == SC_SUB) return ir_binary(ir, SC_SUB, NARG(ir, a, 1), NARG(ir, a, 0));
+    if (op_of(ir, a) == SC_MUL && ir_is_const(ir, NARG(ir, a, 0), &c))
+        return ir_binary(ir, SC_MUL, ir_const(ir, -c), NARG(ir, a, 1));
+    return 0;
+}
+
+static Ref integer_power(Ir *ir, Ref x, int n) {
+    if (n == 1) return x;
+    Ref half = integer_power(ir, x, n / 2), square = ir_binary(ir, SC_MUL, half, half);
+    return n % 2 ? ir_binary(ir, SC_MUL, square, x) : square;
+}
+
+static Ref simplify_pow(Ir *ir, Ref a, Ref b) {
+    double n;
+    if (!ir_is_const(ir, b, &n)) return 0;
+    if (n == 0) return ir_const(ir, 1);
+    if (n == 0.5) return ir_unary(ir, SC_SQRT, a);
+    if (n != rint(n) || fabs(n) > 64) return 0;
+    Ref p = integer_power(ir, a, (int)fabs(n));
+    return n > 0 ? p : ir_binary(ir, SC_DIV, ir_const(ir, 1), p);
+}
+
+static Ref simplify_select(Ir *ir, Ref c, Ref a, Ref b) {
+    double v;
+    if (ir_is_const(ir, c, &v)) return v != 0 ? a : b;
+    if (a == b) return a;
+    if (op_of(ir, c) == SC_NOT) return ir_select(ir, NARG(ir, c, 0), b, a);
+    /* if c then (if d then x else z) else z */
+    if (op_of(ir, a) == SC_SELECT && NARG(ir, a, 2) == b)
+        return ir_select(ir, ir_binary(ir, SC_AND, c, NARG(ir, a, 0)), NARG(ir, a, 1), b);
+    if (NODE(ir, a)->boolean && is(ir, b, 0)) return ir_binary(ir, SC_AND, c, a);
+    return 0;
+}
+
+static Ref simplify_logic(Ir *ir, Op op, Ref a, Ref b) {
+    double v;
+    if (a == b) return a;
+    if (ir_is_const(ir, b, NULL)) { Ref t = a; a = b; b = t; }
+    if (ir_is_const(ir, a, &v)) return (op == SC_AND) == (v != 0) ? b : a;
+    return a > b ? ir_binary(ir, op, b, a) : 0;
+}
+
+static Ref simplify_compare(Ir *ir, Op op, Ref a, Ref b) {
+    if (a == b && op_of(ir, a) == SC_IDX) return ir_bool(ir, op == SC_LE || op == SC_EQ);
+    if ((op == SC_EQ || op == SC_NE) && a > b) return ir_binary(ir, op, b, a);
+    return 0;
+}
+
+Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
+    double v[3] = {0};
+    bool all = true;
+    for (int i = 0; i < n && i < 3; i++) all &= ir_is_const(ir, args[i], &v[i]);
+    if (all && op < SC_CONST) {
+        double value = op_value(op, v[0], v[1], v[2]);
+        bool truth = (op >= SC_LT && op <= SC_NOT) || (op == SC_SELECT && NODE(ir, args[1])->boolean);
+        return truth ? ir_bool(ir, value != 0) : ir_const(ir, value);
+    }
+    switch (op) {
+    case SC_ADD: return simplify_add(ir, args[0], args[1]);
+    case SC_SUB: return simplify_sub(ir, args[0], args[1]);
+    case SC_MUL: return simplify_mul(ir, args[0], args[1]);
+    case SC_DIV: return simplify_div(ir, args[0], args[1]);
+    case SC_NEG: return simplify_neg(ir, args[0]);
+    case SC_POW: return simplify_pow(ir, args[0], args[1]);
+    case SC_SELECT: return simplify_select(ir, args[0], args[1], args[2]);
+    case SC_AND: case SC_OR: return simplify_logic(ir, op, args[0], args[1]);
+    case SC_LT: case SC_LE: case SC_EQ: case SC_NE: return simplify_compare(ir, op, args[0], args[1]);
+    case SC_NOT: return op_of(ir, args[0]) == SC_NOT ? NARG(ir, args[0], 0) : 0;
+    case SC_LOG: return op_of(ir, args[0]) == SC_EXP ? NARG(ir, args[0], 0) : 0;
+    case SC_ABS: return op_of(ir, args[0]) == SC_ABS ? args[0] : 0;
+    case SC_FMA:
+        if (ir_is_const(ir, args[0], NULL) && ir_is_const(ir, args[1], NULL))
+            return ir_binary(ir, SC_ADD, ir_const(ir, v[0] * v[1]), args[2]);
+        return is(ir, args[2], 0) ? ir_binary(ir, SC_MUL, args[0], args[1]) : 0;
+    default: return 0;
+    }
+}
+
+/* ---- reductions ------------------------------------------------------------------------ */
+
+static Ref reduce_constant(Ir *ir, Op op, int rank, int nred, const int64_t *dims, double v) {
+    double count = 1;
+    for (int i = 0; i < nred; i++) count *= (double)dims[rank + i];
+    double total = op == SC_ADD ? v * count : op == SC_MUL ? pow(v, count) : v;
+    return ir_map(ir, rank, dims, ir_const(ir, total));
+}
+
+/* The first equation IDX(a) == IDX(b) of a conjunction that fixes a reduced axis with
+ * coefficient ±1 and exact indices; *rest is what remains of the condition. */
+static bool find_equation(Ir *ir, Ref cond, int rank, int nred, Sym *axis, Aff *value, Ref *rest) {
+    if (op_of(ir, cond) == SC_AND) {
+        for (int side = 0; side < 2; side++)
+            if (find_equation(ir, NARG(ir, cond, side), rank, nred, axis, value, rest)) {
+                Ref other = NARG(ir, cond, 1 - side);
+                *rest = *rest ? ir_binary(ir, SC_AND, *rest, other) : other;
+                return true;
+            }
+        return false;
+    }
+    if (op_of(ir, cond) != SC_EQ) return false;
+    Ref a = NARG(ir, cond, 0), b = NARG(ir, cond, 1);
+    Aff diff;
+    double c;
+    if (op_of(ir, a) == SC_CONST) { Ref t = a; a = b; b = t; }
+    if (op_of(ir, a) != SC_IDX || NIDX(ir, a, 0)->mode != IX_EXACT) return false;
+    if (op_of(ir, b) == SC_IDX && NIDX(ir, b, 0)->mode == IX_EXACT)
+        diff = aff_add(ir, NIDX(ir, a, 0)->aff, aff_scale(ir, NIDX(ir, b, 0)->aff, -1));
+    else if (ir_is_const(ir, b, &c) && c == rint(c) && fabs(c) < 1e15)
+        diff = aff_shift(ir, NIDX(ir, a, 0)->aff, -(int64_t)c);
+    else return false;
+    for (int i = rank + nred - 1; i >= rank; i--) {
+        int64_t k = aff_coef(ir, diff, (Sym)i);
+        if (k != 1 && k != -1) continue;
+        *axis = (Sym)i;        /* k*axis + other = 0 */
+        *value = aff_scale(ir, aff_add(ir, diff, aff_scale(ir, aff_sym(ir, (Sym)i), -k)), -k);
+        *rest = 0;
+        return true;
+    }
+    return false;
+}
+
+/* Exact reads that use an axis become reads that are 0 outside: needed where the
+ * axis is replaced by something that may leave its range. */
+static Ref make_safe(Ir *ir, Ref r, Sym axis) {
+    if (ir_is_array(ir, r)) return r;
+    Node n = *NODE(ir, r);
+    Ref args[4];
+    for (uint32_t i = 0; i < n.nargs && i < 4; i++) args[i] = make_safe(ir, NARG(ir, r, (int)i), axis);
+    if (n.op == SC_READ) {
+        Index ix[IR_MAX_RANK];
+        for (int i = 0; i < n.nidx; i++) {
+            ix[i] = *NIDX(ir, r, i);
+            if (ix[i].mode == IX_EXACT && aff_coef(ir, ix[i].aff, axis)) ix[i].mode = IX_ZERO;
+        }
+        return ir_read(ir, args[0], ix);
+    }
+    return n.op < SC_CONST ? ir_op(ir, (Op)n.op, (int)n.nargs, args) : r;
+}
+
+/* Sum of (if axis == value and rest then term else 0) over that axis and others. */
+static Ref reduce_one_point(Ir *ir, int rank, int nred, const int64_t *dims, Ref body) {
+    if (op_of(ir, body) != SC_SELECT || !is(ir, NARG(ir, body, 2), 0)) return 0;
+    Sym axis;
+    Aff value;
+    Ref rest, term = NARG(ir, body, 1);
+    if (!find_equation(ir, NARG(ir, body, 0), rank, nred, &axis, &value, &rest)) return 0;
+    int64_t lo, hi, inner[IR_MAX_RANK];
+    ir_aff_range(ir, value, rank + nred, dims, &lo, &hi);
+    bool inside = lo >= 0 && hi < dims[axis];
+    if (rest) term = ir_select(ir, rest, term, ir_const(ir, 0));
+    if (!inside) {
+        term = make_safe(ir, term, axis);
+        term = ir_select(ir, ir_inrange(ir, aff_sym(ir, axis), dims[axis]), term, ir_const(ir, 0));
+    }
+    /* axis := value, and the axes after it move down by one. */
+    Sym syms[IR_MAX_RANK];
+    Aff by[IR_MAX_RANK];
+    int n = 0, m = 0;
+    for (int i = 0; i < rank + nred; i++) {
+        if ((Sym)i != axis) inner[m++] = dims[i];
+        if ((Sym)i > axis) syms[n] = (Sym)i, by[n++] = aff_sym(ir, (Sym)i - 1);
+    }
+    syms[n] = axis, by[n] = aff_subst(ir, value, n, syms, by);
+    return ir_reduce(ir, SC_ADD, rank, nred - 1, inner, ir_subst_syms(ir, term, n + 1, syms, by));
+}
+
+Ref simplify_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body) {
+    double v;
+    if (ir_is_const(ir, body, &v)) return reduce_constant(ir, op, rank, nred, dims, v);
+    if (op == SC_ADD) return reduce_one_point(ir, rank, nred, dims, body);
+    return 0;
+}
+
+/* ---- normal form of sums ------------------------------------------------------------------ */
+
+/* A term: c times a product of factors, sorted by Ref. */
+typedef struct Term { double c; int first, n; } Term;
+
+typedef struct Normal {
+    Ir  *ir;
+    Ref *memo;
+    uint32_t *uses;
+    int  limit;                     /* nodes below this have memo and uses */
+} Normal;
+
+typedef struct Sum { VEC(Term) terms; VEC(Ref) factors; } Sum;
+
+#define MAX_TERMS 128
+
+static Ref normalize(Normal *w, Ref r);
+
+static void sort_refs(Ref *f, int n) {
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0 && f[j - 1] > f[j]; j--) { Ref t = f[j]; f[j] = f[j - 1]; f[j - 1] = t; }
+}
+
+static bool is_sum(Op op) { return op == SC_ADD || op == SC_SUB || op == SC_NEG; }
+
+/* The factors of a product below r are appended to the term being built. */
+static void collect_factors(Normal *w, Sum *s, Ref r, double *c) {
+    Ir *ir = w->ir;
+    double k;
+    if (ir_is_const(ir, r, &k)) { *c *= k; return; }
+    if (op_of(ir, r) == SC_NEG) { *c = -*c; collect_factors(w, s, NARG(ir, r, 0), c); return; }
+    if (op_of(ir, r) == SC_MUL) {
+        collect_factors(w, s, NARG(ir, r, 0), c);
+        collect_factors(w, s, NARG(ir, r, 1), c);
+        return;
+    }
+    Ref done = normalize(w, r);
+    if (ir_is_const(ir, done, &k)) *c *= k;
+    else vec_push(&s->factors, done);
+}
+
+static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
+    Ir *ir = w->ir;
+    Op op = op_of(ir, r);
+    double k;
+    bool open = top || ((int)r < w->limit && w->uses[r] == 1);
+    if (is_sum(op) && open && s->terms.n < MAX_TERMS) {
+        collect(w, s, NARG(ir, r, 0), op == SC_NEG ? -c : c, false);
+        if (op != SC_NEG) collect(w, s, NARG(ir, r, 1), op == SC_SUB ? -c : c, false);
+        return;
+    }
+    if (op == SC_MUL && ir_is_const(ir, NARG(ir, r, 0), &k) && is_sum(op_of(ir, NARG(ir, r, 1)))) {
+        collect(w, s, NARG(ir, r, 1), c * k, false);
+        return;
+    }
+    Term t = {c, s->factors.n, 0};
+    if (op == SC_MUL || op == SC_NEG || op == SC_CONST) collect_factors(w, s, r, &t.c);
+    else vec_push(&s->factors, normalize(w, r));
+    t.n = s->factors.n - t.first;
+    sort_refs(s->factors.data + t.first, t.n);
+    vec_push(&s->terms, t);
+}
+
+static bool same_factors(const Sum *s, const Term *a, const Term *b) {
+    return a->n == b->n && (a->n == 0 || memcmp(s->factors.data + a->first, s->factors.data + b->first,
+                                  (size_t)a->n * sizeof(Ref)) == 0);
+}
+
+static void merge_like_terms(Sum *s) {
+    int n = 0;
+    for (int i = 0; i < s->terms.n; i++) {
+        int j = 0;
+        while (j < n && !same_factors(s, &s->terms.data[j], &s->terms.data[i])) j++;
+        if (j < n) s->terms.data[j].c += s->terms.data[i].c;
+        else s->terms.data[n++] = s->terms.data[i];
+    }
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (s->terms.data[i].c != 0) s->terms.data[kept++] = s->terms.data[i];
+    s->terms.n = kept;
+}
+
+static Ref product(Normal *w, const Ref *f, int n) {
+    /* Powers by squaring share their squares: f f f f -> (f f)(f f). */
+    Ref p = 0;
+    for (int i = 0; i < n;) {
+        int run = 1;
+        while (i + run < n && f[i + run] == f[i]) run++;
+        Ref power = integer_power(w->ir, f[i], run);
+        p = p ? ir_binary(w->ir, SC_MUL, p, power) : power;
+        i += run;
+    }
+    return p ? p : ir_const(w->ir, 1);
+}
+
+/* acc + c*x as a fused multiply-add, for c = ±1 splitting the product x itself. */
+static Ref add_term(Normal *w, Ref acc, double c, Ref x) {
+    Ir *ir = w->ir;
+    double k;
+    if (ir_is_const(ir, x, &k)) x = ir_const(ir, 1), c *= k;
+    if (is(ir, x, 1)) return acc ? ir_binary(ir, SC_ADD, acc, ir_const(ir, c)) : ir_const(ir, c);
+    if (!acc) return ir_binary(ir, SC_MUL, ir_const(ir, c), x);
+    if (fabs(c) != 1) return ir_fma(ir, ir_const(ir, c), x, acc);
+    if (op_of(ir, x) == SC_MUL) {
+        Ref a = NARG(ir, x, 0), b = NARG(ir, x, 1);
+        return ir_fma(ir, c < 0 ? ir_unary(ir, SC_NEG, a) : a, b, acc);
+    }
+    return ir_binary(ir, c < 0 ? SC_SUB : SC_ADD, acc, x);
+}
+
+static bool has_factor(const Sum *s, const Term *t, Ref f) {
+    for (int i = 0; i < t->n; i++)
+        if (s->factors.data[t->first + i] == f) return true;
+    return false;
+}
+
+static Ref most_common_factor(const Sum *s, const Term *t, int n) {
+    Ref best = 0;
+    int best_count = 1;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < t[i].n; j++) {
+            Ref f = s->factors.data[t[i].first + j];
+            if (j > 0 && f == s->factors.data[t[i].first + j - 1]) continue;
+            int count = 0;
+            for (int k = 0; k < n; k++) count += has_factor(s, &t[k], f);
+            if (count > best_count || (count == best_count && best && f < best)) best = f, best_count = count;
+        }
+    return best;
+}
+
+/* Terms that share a coefficient become c*(sum): one multiplication instead of many. */
+static Ref plain_sum(Normal *w, Sum *s, Term *t, int n, Ref acc) {
+    Ir *ir = w->ir;
+    for (int i = 0; i < n; i++) {
+        if (t[i].c == 0) continue;
+        double c = t[i].c;
+        int same = 0;
+        for (int j = i; j < n; j++) same += fabs(t[j].c) == fabs(c);
+        if (same < 2 || fabs(c) == 1) {
+            acc = add_term(w, acc, c, product(w, s->factors.data + t[i].first, t[i].n));
+            continue;
+        }
+        Ref group = 0;
+        for (int j = i; j < n; j++) {
+            if (fabs(t[j].c) != fabs(c)) continue;
+            group = add_term(w, group, t[j].c == c ? 1 : -1, product(w, s->factors.data + t[j].first, t[j].n));
+            if (j > i) t[j].c = 0;
+        }
+        acc = acc ? ir_fma(ir, ir_const(ir, c), group, acc) : ir_binary(ir, SC_MUL, ir_const(ir, c), group);
+    }
+    return acc;
+}
+
+static Ref build_sum(Normal *w, Sum *s, Term *t, int n) {
+    Ir *ir = w->ir;
+    if (n == 0) return ir_const(ir, 0);
+    Ref f = n <= MAX_TERMS ? most_common_factor(s, t, n) : 0;
+    if (!f) {
+        Ref sum = plain_sum(w, s, t, n, 0);
+        return sum ? sum : ir_const(ir, 0);
+    }
+    /* f*(terms with f, divided by it) + the others */
+    Term *with = lq_alloc((size_t)n * sizeof *with), *without = lq_alloc((size_t)n * sizeof *without);
+    int nwith = 0, nwithout = 0;
+    for (int i = 0; i < n; i++) {
+        if (!has_factor(s, &t[i], f)) { without[nwithout++] = t[i]; continue; }
+        Term q = {t[i].c, s->factors.n, t[i].n - 1};
+        bool dropped = false;
+        for (int j = 0; j < t[i].n; j++) {
+            Ref g = s->factors.data[t[i].first + j];
+            if (g == f && !dropped) dropped = true;
+            else vec_push(&s->factors, g);
+        }
+        with[nwith++] = q;
+    }
+    Ref inner = build_sum(w, s, with, nwith);
+    Ref others = nwithout ? build_sum(w, s, without, nwithout) : 0;
+    Ref out = others ? ir_fma(ir, f, inner, others) : ir_binary(ir, SC_MUL, f, inner);
+    free(with);
+    free(without);
+    return out;
+}
+
+static Ref rebuild_args(Normal *w, Ref r) {
+    Node n = *NODE(w->ir, r);
+    if (n.op >= SC_CONST) return r;                  /* leaves, and reads of arrays */
+    Ref args[4];
+    for (uint32_t i = 0; i < n.nargs; i++) args[i] = normalize(w, NARG(w->ir, r, (int)i));
+    return ir_op(w->ir, (Op)n.op, (int)n.nargs, args);
+}
+
+static Ref normalize(Normal *w, Ref r) {
+    if ((int)r < w->limit && w->memo[r]) return w->memo[r];
+    Op op = op_of(w->ir, r);
+    Ref out;
+    if (is_sum(op) || op == SC_MUL) {
+        Sum s = {0};
+        collect(w, &s, r, 1, true);
+        merge_like_terms(&s);
+        out = build_sum(w, &s, s.terms.data, s.terms.n);
+        vec_free(&s.terms);
+        vec_free(&s.factors);
+    } else {
+        out = rebuild_args(w, r);
+    }
+    if ((int)r < w->limit) w->memo[r] = out;
+    return out;
+}
+
+static void count_uses(const Ir *ir, Ref r, uint32_t *uses) {
+    if (ir_is_array(ir, r) || uses[r]++) return;
+    for (uint32_t i = 0; i < NODE(ir, r)->nargs; i++) count_uses(ir, NARG(ir, r, (int)i), uses);
+}
+
+static Ref normalize_body(Ir *ir, Ref body) {
+    Normal w = {.ir = ir, .limit = ir->nodes.n};
+    w.memo = lq_alloc((size_t)w.limit * sizeof *w.memo);
+    w.uses = lq_alloc((size_t)w.limit * sizeof *w.uses);
+    memset(w.memo, 0, (size_t)w.limit * sizeof *w.memo);
+    memset(w.uses, 0, (size_t)w.limit * sizeof *w.uses);
+    count_uses(ir, body, w.uses);
+    Ref out = normalize(&w, body);
+    free(w.memo);
+    free(w.uses);
+    return out;
+}
+
+void simplify_roots(Ir *ir, int n, Ref *roots) { ir_rewrite_bodies(ir, n, roots, normalize_body); }

@@ -1,0 +1,669 @@
+/* tasks.c — what a file asks to be run (language reference §8): each `sample` becomes
+ * three functions of the array IR (start, step, measure), each `report` a function of
+ * expectation values with its gradient. */
+#include "expect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- expectations ------------------------------------------------------------------------- */
+
+static Env *bind_fields(Elab *e, Env *env, const SampleTask *t) {
+    for (int i = 0; i < t->target.n; i++)
+        env = env_bind(e, env, t->target.names[i],
+                       t->config->kind == VK_TUPLE ? t->config->u.tuple.items[i] : t->config);
+    return env;
+}
+
+/* Free symbols of both parts of a closed value that it does not bind. */
+static int free_prefix(Elab *e, const Value *v, Sym *out) {
+    int n = 0;
+    for (int part = 0; part < 2; part++) {
+        Sym found[64];
+        Ref body = part ? v->u.num.im : v->u.num.re;
+        int m = body ? ir_free_syms(e->ir, body, found, 64) : 0;
+        for (int i = 0; i < m; i++) {
+            bool known = false;
+            for (int j = 0; j < v->u.num.nsyms; j++) known |= v->u.num.syms[j] == found[i];
+            for (int j = 0; j < n; j++) known |= out[j] == found[i];
+            if (!known && n < IR_MAX_RANK) out[n++] = found[i];
+        }
+    }
+    return n;
+}
+
+static bool same_primary(const Primary *p, Ref re, Ref im) {
+    return p->node_re == re && p->node_im == im;
+}
+
+static Primary *add_primary(Elab *e, Ref re, Ref im, Span at) {
+    SampleTask *t = e->sample;
+    for (int i = 0; i < t->primaries.n; i++)
+        if (same_primary(&t->primaries.data[i], re, im)) return &t->primaries.data[i];
+    int64_t dims[IR_MAX_RANK];
+    int rank = NODE(e->ir, re)->rank;
+    for (int i = 0; i < rank; i++) dims[i] = NDIM(e->ir, re, i);
+    Primary p = {.node_re = re, .node_im = im, .at = at};
+    p.input_re = ir_input(e->ir, "E", rank, dims, true, false);
+    if (im) p.input_im = ir_input(e->ir, "E", rank, dims, true, false);
+    vec_push(&t->primaries, p);
+    return &t->primaries.data[t->primaries.n - 1];
+}
+
+/* What is measured: the value on a configuration, closed over the free indices. */
+static const Value *measured(Elab *e, Env *env, const Expr *x, Span at) {
+    if (!e->sample) {
+        Diag *d = elab_error(e, "E0226", at, "an expectation value needs a `sample` before it");
+        diag_help(&e->front->sink, d, "sample phi ~ exp(-S(phi)) with hmc()");
+        return value_error();
+    }
+    if (e->in_expectation) return ELAB_FAIL(e, "E0226", at, "E[…] inside E[…]");
+    e->in_expectation = 1;
+    const Value *v = elab_expr(e, bind_fields(e, env, e->sample), x);
+    e->in_expectation = 0;
+    if (v->kind == VK_ERROR) return v;
+    v = value_number(e, v, x->at, "E[…]");
+    if (v->kind == VK_NUM && v->u.num.boolean)
+        v = value_select(e, v, value_const(e, 1, at), value_const(e, 0, at), at);   /* a probability */
+    return value_close(e, v);
+}
+
+const Value *expectation(Elab *e, Env *env, const Expr *x, Span at) {
+    const Value *v = measured(e, env, x, at);
+    if (v->kind == VK_ERROR) return v;
+    Sym prefix[IR_MAX_RANK];
+    int n = free_prefix(e, v, prefix);
+    if (n + v->u.num.nsyms > IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
+    Primary *p = add_primary(e, value_node_over(e, v, false, n, prefix), v->u.num.complex ? value_node_over(e, v, true, n, prefix) : 0, at);
+    return value_array(e, p->input_re, p->input_im, n, prefix, v->u.num.nsets, v->u.num.sets, at);
+}
+
+/* ---- sample: settings ------------------------------------------------------------------------- */
+
+static Override *override_for(Model *m, const char *name) {
+    for (int i = 0; i < m->noverrides; i++)
+        if (!m->overrides[i].used && !strcmp(m->overrides[i].name, name)) return &m->overrides[i];
+    return NULL;
+}
+
+static const Expr *override_expr(Model *m, Override *o) {
+    return parse_expr(m->front, source_add(&m->front->sources, "command line", o->text, strlen(o->text)));
+}
+
+static const struct { const char *name; int64_t dflt, lo, hi; } settings[] = {
+    {"chains", 16, 1, 1 << 20}, {"warmup", 500, 0, 1000000000}, {"draws", 1000, 1, 1000000000}, {"thin", 1, 1, 1000000000}};
+
+static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
+    Elab *e = m->elab;
+    int64_t *into[] = {&t->chains, &t->warmup, &t->draws, &t->thin};
+    bool ok = true;
+    const char *names[LQ_COUNT(settings) + 1];
+    for (int i = 0; i < LQ_COUNT(settings); i++) names[i] = settings[i].name, *into[i] = settings[i].dflt;
+    names[LQ_COUNT(settings)] = "start";
+    for (int k = 0; k < t->decl->nsettings; k++) {
+        const Option *o = &t->decl->settings[k];
+        int which = -1;
+        for (int i = 0; i < LQ_COUNT(settings); i++)
+            if (!strcmp(o->name, settings[i].name)) which = i;
+        if (which >= 0) ok &= elab_int(e, e->globals, o->value, o->name, settings[which].lo, settings[which].hi, into[which]);
+        else if (!strcmp(o->name, "start")) *start = o->value;
+        else {
+            Diag *d = elab_error(e, "E0312", o->at, "`sample` has no setting `%s`", o->name);
+            const char *near = diag_nearest(o->name, names, LQ_COUNT(names));
+            if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
+            ok = false;
+        }
+    }
+    for (int i = 0; i < LQ_COUNT(settings); i++)
+        for (int j = 0; j < m->noverrides; j++) {
+            Override *o = &m->overrides[j];
+            if (strcmp(o->name, settings[i].name) != 0 || env_find(e->globals, intern(o->name))) continue;
+            o->used = true;
+            const Expr *x = override_expr(m, o);
+            ok &= x && elab_int(e, e->globals, x, settings[i].name, settings[i].lo, settings[i].hi, into[i]);
+        }
+    return ok;
+}
+
+/* ---- sample: fields and start ------------------------------------------------------------------- */
+
+static bool find_fields(Model *m, SampleTask *t) {
+    Elab *e = m->elab;
+    const Decl *d = t->decl;
+    t->target.names = d->names;
+    t->target.n = d->nnames;
+    t->target.density = d->value;
+    t->target.env = e->globals;
+    t->target.fields = arena_alloc(e->arena, (size_t)d->nnames * sizeof *t->target.fields);
+    for (int i = 0; i < d->nnames; i++) {
+        t->target.fields[i] = model_field(m, d->names[i]);
+        if (t->target.fields[i]) continue;
+        if (env_find(e->globals, d->names[i]) && env_find(e->globals, d->names[i])->kind == VK_ERROR) return false;
+        const char *names[64];
+        int n = 0;
+        for (int k = 0; k < m->fields.n && n < 64; k++) names[n++] = m->fields.data[k]->name;
+        Diag *g = elab_error(e, "E0313", d->names_at[i], "there is no field `%s` to sample", d->names[i]);
+        const char *near = diag_nearest(d->names[i], names, n);
+        if (near) diag_help(&e->front->sink, g, "did you mean `%s`?", near);
+        return false;
+    }
+    return true;
+}
+
+/* A value of the shape of a field, all parts equal to c. */
+static const Value *field_shape(Elab *e, const FieldInfo *f, double c) {
+    int64_t dims[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < f->nsets; i++)
+        for (int k = 0; k < f->sets[i]->rank; k++) dims[rank++] = f->sets[i]->ext[k];
+    Ref node = ir_map(e->ir, rank, dims, ir_const(e->ir, c));
+    Ref im = f->kind == FIELD_COMPLEX ? ir_map(e->ir, rank, dims, ir_const(e->ir, 0)) : 0;
+    Value *v = (Value *)value_array(e, node, im, 0, NULL, f->nsets, f->sets, f->at);
+    v->name = f->name;
+    return v;
+}
+
+static const Value *start_value(Model *m, const FieldInfo *f, const Expr *start) {
+    Elab *e = m->elab;
+    const Value *zero = field_shape(e, f, 0), *one = value_const(e, 1, f->at);
+    bool hot = !start || (start->kind == EX_NAME && !strcmp(start->name, "hot"));
+    if (start && start->kind == EX_NAME && !strcmp(start->name, "cold")) return zero;
+    Value *dist = value_new(e, VK_DIST, f->at);
+    dist->u.dist.kind = f->kind == FIELD_ANGLE ? DIST_UNIFORM : DIST_NORMAL;
+    dist->u.dist.a = f->kind == FIELD_ANGLE ? value_binary(e, OP_SUB, zero, value_const(e, M_PI, f->at), f->at, f->at) : zero;
+    dist->u.dist.b = f->kind == FIELD_ANGLE ? value_const(e, M_PI, f->at) : one;
+    if (hot) return elab_draw(e, dist, f->at);
+    const Value *v = elab_expr(e, e->globals, start);
+    if (v->kind == VK_DIST) v = elab_draw(e, v, start->at);
+    if (v->kind == VK_ERROR) return v;
+    v = value_number(e, v, start->at, "`start`");
+    if (v->kind != VK_ERROR) v = value_binary(e, OP_ADD, zero, v, start->at, start->at);
+    if (v->kind != VK_ERROR && v->u.num.complex && f->kind != FIELD_COMPLEX)
+        return ELAB_FAIL(e, "E0314", start->at, "a complex start for the real field `%s`", f->name);
+    return v->kind != VK_ERROR && f->kind == FIELD_POSITIVE ? value_map1(e, SC_LOG, v, start->at) : v;
+}
+
+/* The coordinate that samplers move, as the user sees the field. */
+static const Value *as_field(Elab *e, const FieldInfo *f, const Value *u) {
+    return f->kind == FIELD_POSITIVE ? value_close(e, value_map1(e, SC_EXP, u, f->at)) : u;
+}
+
+/* Angles are kept in [-pi, pi]. */
+static const Value *wrap_angle(Elab *e, const FieldInfo *f, const Value *u) {
+    if (f->kind != FIELD_ANGLE) return u;
+    const Value *turns = value_map1(e, SC_ROUND, value_binary(e, OP_MUL, u, value_const(e, 1 / (2 * M_PI), f->at), f->at, f->at), f->at);
+    return value_binary(e, OP_SUB, u, value_binary(e, OP_MUL, value_const(e, 2 * M_PI, f->at), turns, f->at, f->at), f->at, f->at);
+}
+
+static const Value *item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
+
+static void push_parts(Elab *e, const Value *v, SampleTask *t, int where) {
+    for (int p = 0; p < (v->u.num.complex ? 2 : 1); p++) {
+        Ref r = value_node(e, v, p);
+        if (where == 0) vec_push(&t->state_in, r);
+        else if (where == 1) vec_push(&t->state_out, r);
+        else vec_push(&t->start, r);
+    }
+}
+
+/* ---- sample: the sampler --------------------------------------------------------------------------- */
+
+/* The method's options: those in the file, and those set on the command line. */
+static int method_options(Model *m, const Decl *sampler, const Expr *method, Option *opts, const Value **values, bool *ok) {
+    Elab *e = m->elab;
+    int n = 0;
+    for (int i = 0; method->kind == EX_CALL && i < method->nopts && n < 32; i++) {
+        opts[n] = method->opts[i];
+        Override *o = env_find(e->globals, opts[n].name) ? NULL : override_for(m, opts[n].name);
+        const Expr *x = method->opts[i].value;
+        if (o) o->used = true, x = override_expr(m, o);
+        values[n] = x ? elab_expr(e, e->globals, x) : value_error();
+        if (values[n++]->kind == VK_ERROR) *ok = false;
+    }
+    for (int i = 0; i < sampler->nopts && n < 32; i++) {
+        bool given = env_find(e->globals, sampler->opts[i].name) != NULL;
+        for (int k = 0; k < n; k++) given |= opts[k].name == sampler->opts[i].name;
+        Override *o = given ? NULL : override_for(m, sampler->opts[i].name);
+        if (!o) continue;
+        o->used = true;
+        const Expr *x = override_expr(m, o);
+        opts[n] = (Option){sampler->opts[i].name, sampler->opts[i].at, NULL};
+        values[n] = x ? elab_expr(e, e->globals, x) : value_error();
+        if (values[n++]->kind == VK_ERROR) *ok = false;
+    }
+    return n;
+}
+
+static const Decl *find_sampler(Model *m, const Expr *method) {
+    Elab *e = m->elab;
+    const Expr *name = method->kind == EX_CALL ? method->a : method;
+    if (name->kind != EX_NAME) {
+        elab_error(e, "E0315", method->at, "after `with` stands a sampler, such as `hmc(length = 1)`");
+        return NULL;
+    }
+    const Value *f = env_find(e->globals, name->name);
+    if (f && f->kind == VK_FUNC && f->u.func.kind == FN_DECL && f->u.func.decl->kind == DC_SAMPLER) return f->u.func.decl;
+    Diag *d = elab_error(e, "E0315", name->at, f ? "`%s` is not a sampler" : "there is no sampler called `%s`", name->name);
+    const char *names[256];
+    int n = 0;
+    for (Env *v = e->globals; v && n < 256; v = v->up)
+        if (v->value->kind == VK_FUNC && v->value->u.func.kind == FN_DECL && v->value->u.func.decl->kind == DC_SAMPLER) names[n++] = v->name;
+    const char *near = diag_nearest(name->name, names, n);
+    if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
+    else if (!f) diag_help(&e->front->sink, d, "samplers of the library are imported: `import samplers.%s`", name->name);
+    return NULL;
+}
+
+/* The sampler's parameters: the action S = -log density, the state q, then what the
+ * call in the file gives. */
+static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q) {
+    Elab *e = m->elab;
+    const Expr *method = t->decl->method;
+    int given = method->kind == EX_CALL ? method->n : 0;
+    if (s->nparams != given + 2) {
+        Diag *d = elab_error(e, "E0217", method->at, "`%s` takes %d argument%s besides the action and the fields, here %s %d", s->name,
+                             s->nparams - 2, s->nparams == 3 ? "" : "s", given == 1 ? "is" : "are", given);
+        diag_label(&e->front->sink, d, s->name_at, "defined here");
+        return NULL;
+    }
+    Value *S = value_new(e, VK_FUNC, t->decl->value->at);
+    S->u.func.kind = FN_TARGET;
+    S->u.func.target = &t->target;
+    Env *env = env_bind(e, e->globals, s->params[0].name, S);
+    env = env_bind(e, env, s->params[1].name, q);
+    for (int i = 0; i < given; i++) {
+        const Value *v = elab_expr(e, e->globals, method->list[i]);
+        if (v->kind == VK_ERROR) return NULL;
+        env = env_bind(e, env, s->params[i + 2].name, v);
+    }
+    Option opts[32];
+    const Value *values[32];
+    bool ok = true;
+    int n = method_options(m, s, method, opts, values, &ok);
+    if (!ok) return NULL;
+    for (int k = 0; k < n; k++) {
+        bool known = false;
+        for (int i = 0; i < s->nopts; i++) known |= s->opts[i].name == opts[k].name;
+        if (known) continue;
+        const char *names[64];
+        int count = 0;
+        for (int i = 0; i < s->nopts && count < 64; i++) names[count++] = s->opts[i].name;
+        Diag *d = elab_error(e, "E0218", opts[k].at, "`%s` has no option called `%s`", s->name, opts[k].name);
+        diag_label(&e->front->sink, d, s->name_at, "defined here");
+        const char *near = diag_nearest(opts[k].name, names, count);
+        if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
+        return NULL;
+    }
+    for (int i = 0; i < s->nopts; i++) {
+        const Value *v = NULL;
+        for (int k = 0; k < n; k++)
+            if (opts[k].name == s->opts[i].name) v = values[k];
+        if (!v && s->opts[i].value) v = elab_expr(e, env, s->opts[i].value);
+        if (!v) {
+            elab_error(e, "E0218", method->at, "`%s` needs its option `%s`", s->name, s->opts[i].name);
+            return NULL;
+        }
+        if (v->kind == VK_ERROR) return NULL;
+        env = env_bind(e, env, s->opts[i].name, v);
+    }
+    return env;
+}
+
+static void finish_func(IrFunc *f, const char *name, Ir *ir) {
+    f->name = name;
+    f->ir = ir;
+    simplify_roots(ir, f->nout, f->out);
+}
+
+static Ref *copy_refs(Elab *e, const Ref *from, int n) {
+    Ref *to = arena_alloc(e->arena, (size_t)(n ? n : 1) * sizeof *to);
+    if (n) memcpy(to, from, (size_t)n * sizeof *to);
+    return to;
+}
+
+/* Outputs of a step: the new state, then each monitor. */
+static void build_step(Elab *e, SampleTask *t) {
+    for (int i = 0; i < t->target.n; i++) push_parts(e, wrap_angle(e, t->target.fields[i], item(t->frame.q, i)), t, 1);
+    for (int i = 0; i < t->frame.states.n; i++) {
+        StateVar *v = &t->frame.states.data[i];
+        const Value *out = v->out;
+        if (v->in->u.num.complex && !out->u.num.complex) {
+            vec_push(&t->state_out, value_node(e, out, false));
+            vec_push(&t->state_out, value_node(e, out, true));
+        } else push_parts(e, out, t, 1);
+    }
+    t->step.nin = t->state_in.n + 1;
+    t->step.in = arena_alloc(e->arena, (size_t)t->step.nin * sizeof(Ref));
+    memcpy(t->step.in, t->state_in.data, (size_t)t->state_in.n * sizeof(Ref));
+    t->step.in[t->state_in.n] = t->warmup_in;
+    for (int i = 0; i < t->frame.monitors.n; i++) vec_push(&t->stats_out, value_node(e, t->frame.monitors.data[i].value, false));
+    t->step.nout = t->state_out.n + t->stats_out.n;
+    t->step.out = arena_alloc(e->arena, (size_t)t->step.nout * sizeof(Ref));
+    memcpy(t->step.out, t->state_out.data, (size_t)t->state_out.n * sizeof(Ref));
+    if (t->stats_out.n) memcpy(t->step.out + t->state_out.n, t->stats_out.data, (size_t)t->stats_out.n * sizeof(Ref));
+    finish_func(&t->step, arena_printf(e->arena, "step%d", t->index), e->ir);
+}
+
+/* The start: draws for the fields; state variables from their initial expressions,
+ * with the fields replaced by their start. */
+static bool build_start(Model *m, SampleTask *t, const Expr *start) {
+    Elab *e = m->elab;
+    for (int i = 0; i < t->target.n; i++) {
+        const Value *v = start_value(m, t->target.fields[i], start);
+        if (v->kind == VK_ERROR) return false;
+        if (t->target.fields[i]->kind == FIELD_COMPLEX && !v->u.num.complex) {
+            vec_push(&t->start, value_node(e, v, false));
+            vec_push(&t->start, value_node(e, v, true));
+        } else push_parts(e, v, t, 2);
+    }
+    int nfields = t->start.n;
+    for (int i = 0; i < t->frame.states.n; i++) {
+        const Value *init = t->frame.states.data[i].init;
+        for (int p = 0; p < (init->u.num.complex ? 2 : 1); p++) {
+            /* Earlier state variables may stand in the expression too. */
+            Ref r = ir_subst_arrays(e->ir, value_node(e, init, p), t->start.n, t->state_in.data, t->start.data);
+            vec_push(&t->start, r);
+        }
+    }
+    (void)nfields;
+    t->init = (IrFunc){.in = NULL, .nin = 0, .out = copy_refs(e, t->start.data, t->start.n), .nout = t->start.n};
+    finish_func(&t->init, arena_printf(e->arena, "start%d", t->index), e->ir);
+    return true;
+}
+
+static Task *new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
+    Task *t = arena_alloc(e->arena, sizeof *t);
+    t->kind = kind, t->decl = d, t->primary = -1;
+    vec_push(&p->tasks, t);
+    return t;
+}
+
+static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
+    Elab *e = m->elab;
+    const Expr *start = NULL;
+    bool ok = read_settings(m, t, &start) & find_fields(m, t);
+    const Decl *s = find_sampler(m, t->decl->method);
+    if (!ok || !s) return false;
+    t->method = s->name;
+    const Value *q[64], *seen[64];
+    if (t->target.n > 64) return false;
+    for (int i = 0; i < t->target.n; i++) {
+        Value *u = (Value *)elab_input_like(e, t->target.names[i], field_shape(e, t->target.fields[i], 0), t->target.fields[i]->at);
+        u->name = t->target.names[i];
+        q[i] = u;
+        push_parts(e, u, t, 0);
+        seen[i] = as_field(e, t->target.fields[i], u);
+    }
+    t->nfield_parts = t->state_in.n;
+    t->config = value_tuple(e, t->target.n, seen, t->decl->at);
+    t->warmup_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
+    e->warmup = value_real(e, ir_read(e->ir, t->warmup_in, NULL), t->decl->at);
+    const Value *state = value_tuple(e, t->target.n, q, t->decl->at);
+    t->frame = (SamplerFrame){.q = state, .claims = claims};
+    t->frame.q_name = s->nparams > 1 ? s->params[1].name : intern("q");
+    if (s->nparams < 2) {
+        elab_error(e, "E0315", s->name_at, "a sampler has two parameters at least: the action and the state");
+        return false;
+    }
+    Env *env = bind_sampler(m, t, s, state);
+    if (!env) return false;
+    e->frame = &t->frame;
+    e->call_at[e->ncalls++] = t->decl->method->at;
+    elab_sampler_body(e, env, &s->body);
+    e->ncalls--;
+    e->frame = NULL;
+    e->warmup = NULL;
+    if (t->frame.q->kind == VK_ERROR) return false;
+    for (int i = 0; i < t->frame.states.n; i++) push_parts(e, t->frame.states.data[i].in, t, 0);
+    for (int i = 0; i < t->target.n; i++) {
+        const Value *out = item(t->frame.q, i);
+        if (out->u.num.complex == item(state, i)->u.num.complex) continue;
+        elab_error(e, "E0308", t->decl->method->at, "`%s` is %s after a step of `%s`", t->target.names[i], value_describe(e, out), s->name);
+        return false;
+    }
+    if (!build_start(m, t, start)) return false;
+    build_step(e, t);
+    return true;
+}
+
+static SampleTask *plan_sample(Model *m, Plan *p, const Decl *d, bool claims, int index) {
+    Elab *e = m->elab;
+    SampleTask *t = arena_alloc(e->arena, sizeof *t);
+    t->decl = d, t->index = index;
+    bool ok = plan_sampler(m, t, claims);
+    e->frame = NULL;
+    if (ok) new_task(p, e, TASK_SAMPLE, d)->sample = t;
+    return ok ? t : NULL;
+}
+
+/* ---- reports ---------------------------------------------------------------------------------------------- */
+
+static ReportTask *new_report(Elab *e, const Decl *d, const char *name, const Value *v) {
+    ReportTask *r = arena_alloc(e->arena, sizeof *r);
+    r->decl = d, r->name = name, r->sample = e->sample, r->value = v;
+    return r;
+}
+
+/* A complex report becomes two: its real and its imaginary part. */
+static void add_report(Plan *p, Elab *e, const Decl *d, const char *name, const Value *v) {
+    for (int part = 0; part < (v->u.num.complex ? 2 : 1); part++) {
+        const char *full = v->u.num.complex ? arena_printf(e->arena, "%s.%s", name, part ? "im" : "re") : name;
+        Task *t = new_task(p, e, TASK_REPORT, d);
+        t->report = new_report(e, d, full, value_close(e, value_part(e, v, part)));
+    }
+}
+
+static const char *expr_text(Elab *e, const Expr *x) {
+    Text t = {0};
+    ast_print_expr(x, &t);
+    const char *s = arena_strndup(e->arena, t.s, t.n);
+    text_free(&t);
+    return s;
+}
+
+/* Reports with several indices that repeat their sets, or whole arrays. */
+static const Value *report_value(Elab *e, const Decl *d) {
+    const Value *v = d->nbinds ? elab_array(e, e->globals, d->nbinds, d->binds, d->value, elab_expr, d->name_at)
+                               : elab_expr(e, e->globals, d->value);
+    if (v->kind == VK_ERROR) return v;
+    v = value_number(e, v, d->value->at, "`report`");
+    if (v->kind == VK_NUM && v->u.num.boolean)
+        return ELAB_FAIL(e, "E0205", d->value->at, "a report is a number, and this is a condition");
+    return value_close(e, v);
+}
+
+static void plan_report(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    const Value *v = report_value(e, d);
+    Value *named = value_new(e, v->kind, d->name_at);
+    named->u = v->u;
+    named->name = d->name;
+    if (v->kind == VK_NUM) add_report(p, e, d, d->name, v);
+    e->globals = env_bind(e, e->globals, d->name, named);
+}
+
+/* ---- plots, saves, prints -------------------------------------------------------------------------------------- */
+
+static int primary_of(Elab *e, const Expr *x) {
+    const Value *v = measured(e, e->globals, x, x->at);
+    if (v->kind == VK_ERROR) return -1;
+    Ref re = value_node(e, v, false), im = v->u.num.complex ? value_node(e, v, true) : 0;
+    Primary *p = add_primary(e, re, im, x->at);
+    return (int)(p - e->sample->primaries.data);
+}
+
+static ReportTask *report_named(Plan *p, const char *name) {
+    for (int i = p->tasks.n - 1; i >= 0; i--)
+        if (p->tasks.data[i]->kind == TASK_REPORT && !strcmp(p->tasks.data[i]->report->name, name)) return p->tasks.data[i]->report;
+    return NULL;
+}
+
+static bool plan_series_curve(Elab *e, const Expr *x, PlotCurve *c) {
+    static const struct { const char *name; PlotKind kind; } kinds[] = {
+        {"histogram", PLOT_HISTOGRAM}, {"density", PLOT_HISTOGRAM}, {"history", PLOT_HISTORY},
+        {"paths", PLOT_LINES}, {"lines", PLOT_LINES}};
+    if (x->kind != EX_CALL || x->a->kind != EX_NAME || env_find(e->globals, x->a->name)) return false;
+    for (int i = 0; i < LQ_COUNT(kinds); i++) {
+        if (strcmp(kinds[i].name, x->a->name) != 0) continue;
+        int64_t count = 5;
+        c->primary = -1;
+        if (x->n < 1 || x->n > 2) elab_error(e, "E0217", x->at, "`%s` takes what is plotted, and perhaps how many curves", x->a->name);
+        else if (x->n == 1 || elab_int(e, e->globals, x->list[1], "a number of curves", 1, 64, &count)) c->primary = primary_of(e, x->list[0]);
+        c->kind = kinds[i].kind, c->count = (int)count, c->sample = e->sample;
+        c->label = x->n ? expr_text(e, x->list[0]) : "";
+        return true;
+    }
+    return false;
+}
+
+static void plan_plot(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    Task *t = new_task(p, e, TASK_PLOT, d);
+    for (int i = 0; i < d->nlist; i++) {
+        const Expr *x = d->list[i];
+        PlotCurve c = {.label = expr_text(e, x), .primary = -1};
+        if (plan_series_curve(e, x, &c)) {
+            if (c.primary >= 0) vec_push(&t->curves, c);
+            continue;
+        }
+        ReportTask *r = x->kind == EX_NAME ? report_named(p, x->name) : NULL;
+        if (!r) {
+            const Value *v = d->nbinds ? elab_array(e, e->globals, d->nbinds, d->binds, x, elab_expr, x->at) : elab_expr(e, e->globals, x);
+            if (v->kind != VK_ERROR) v = value_number(e, v, x->at, "`plot`");
+            if (v->kind == VK_ERROR) continue;
+            v = value_close(e, value_part(e, v, false));
+            r = new_report(e, d, c.label, v);
+            vec_push(&t->reports, r);
+        }
+        c.kind = PLOT_REPORT, c.report = r, c.sample = e->sample;
+        vec_push(&t->curves, c);
+    }
+}
+
+static void plan_save(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    Task *t = new_task(p, e, TASK_SAVE, d);
+    t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
+    size_t n = t->path ? strlen(t->path) : 0;
+    if (n < 5 || (strcmp(t->path + n - 4, ".npy") && strcmp(t->path + n - 4, ".csv"))) {
+        elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in .npy or .csv");
+        return;
+    }
+    if (d->value->kind == EX_NAME && (t->report = report_named(p, d->value->name))) return;
+    t->sample = e->sample;
+    t->primary = primary_of(e, d->value);
+}
+
+static void plan_print(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    Task *t = new_task(p, e, TASK_PRINT, d);
+    for (int i = 0; i < d->nlist; i++) {
+        const Expr *x = d->list[i];
+        const Value *v = x->kind == EX_STR ? NULL : elab_expr(e, e->globals, x);
+        if (v && v->kind != VK_ERROR) v = value_number(e, v, x->at, "`print`");
+        if (v && v->kind == VK_ERROR) continue;
+        vec_push(&t->texts, x->kind == EX_STR ? x->name : expr_text(e, x));
+        ReportTask *r = v ? new_report(e, d, expr_text(e, x), value_close(e, value_part(e, v, false))) : NULL;
+        vec_push(&t->reports, r);
+    }
+}
+
+/* ---- closing the plan: functions that need all primaries ----------------------------------------------------------- */
+
+static void close_measure(Elab *e, SampleTask *t) {
+    IrFunc *f = &t->measure;
+    f->nin = t->state_in.n;
+    f->in = copy_refs(e, t->state_in.data, t->state_in.n);
+    f->out = arena_alloc(e->arena, (2 * (size_t)t->primaries.n + 1) * sizeof(Ref));
+    for (int i = 0; i < t->primaries.n; i++) {
+        f->out[f->nout++] = t->primaries.data[i].node_re;
+        if (t->primaries.data[i].node_im) f->out[f->nout++] = t->primaries.data[i].node_im;
+    }
+    finish_func(f, arena_printf(e->arena, "measure%d", t->index), e->ir);
+}
+
+static bool close_report(Elab *e, ReportTask *r) {
+    Ref inputs[1024], grads[1024], node = value_node(e, r->value, false);
+    int n = 0;
+    for (int i = 0; r->sample && i < r->sample->primaries.n && n + 2 < LQ_COUNT(inputs); i++) {
+        inputs[n++] = r->sample->primaries.data[i].input_re;
+        if (r->sample->primaries.data[i].input_im) inputs[n++] = r->sample->primaries.data[i].input_im;
+    }
+    r->eval = (IrFunc){.in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
+    finish_func(&r->eval, "report", e->ir);
+    bool depends = false;
+    for (int i = 0; i < n && !depends; i++) depends = ir_depends(e->ir, node, inputs[i]);
+    if (!depends) return true;
+    int64_t dims[IR_MAX_RANK];
+    int rank = NODE(e->ir, node)->rank;
+    for (int i = 0; i < rank; i++) dims[i] = NDIM(e->ir, node, i);
+    Ref seed = ir_input(e->ir, "seed", rank, dims, true, false);
+    DiffError err = {0};
+    if (!ir_grad(e->ir, node, seed, n, inputs, grads, &err)) {
+        elab_error(e, "E0502", r->decl->at, "the error of this report needs its derivative: %s", err.why ? err.why : "no rule");
+        return false;
+    }
+    inputs[n] = seed;
+    r->vjp = (IrFunc){.in = copy_refs(e, inputs, n + 1), .nin = n + 1, .out = copy_refs(e, grads, n), .nout = n};
+    finish_func(&r->vjp, "report.gradient", e->ir);
+    r->has_vjp = true;
+    return true;
+}
+
+/* Actions and observables whose parameters are fields are elaborated even when no
+ * task uses them, so that their mistakes are found. */
+static void check_unused(Model *m) {
+    Elab *e = m->elab;
+    for (int i = 0; i < m->decls.n; i++) {
+        const Decl *d = m->decls.data[i];
+        const Value *args[16];
+        Span at[16];
+        if ((d->kind != DC_ACTION && d->kind != DC_OBSERVABLE) || d->nparams < 1 || d->nparams > 16) continue;
+        bool fields = true;
+        for (int k = 0; k < d->nparams; k++) {
+            const FieldInfo *f = model_field(m, d->params[k].name);
+            at[k] = d->params[k].at;
+            if (!f) { fields = false; break; }
+            args[k] = elab_input_like(e, f->name, field_shape(e, f, 0), f->at);
+        }
+        for (int k = 0; k < d->nopts && fields; k++) fields = d->opts[k].value != NULL;
+        const Value *f = env_find(e->globals, d->name);
+        if (fields && f && f->kind == VK_FUNC) elab_call(e, f, d->nparams, args, at, 0, NULL, NULL, d->name_at);
+    }
+}
+
+Plan *plan_tasks(Model *m, bool claims) {
+    Elab *e = m->elab;
+    Plan *p = arena_alloc(e->arena, sizeof *p);
+    p->model = m;
+    check_unused(m);
+    int nsamples = 0;
+    for (int i = 0; i < m->tasks.n; i++) {
+        const Decl *d = m->tasks.data[i];
+        switch (d->kind) {
+        case DC_SAMPLE: {
+            SampleTask *t = plan_sample(m, p, d, claims, nsamples);
+            if (!t) goto closing;              /* what follows would only repeat the mistake */
+            nsamples++;
+            e->sample = t;
+            break;
+        }
+        case DC_REPORT: plan_report(m, p, d); break;
+        case DC_PLOT: plan_plot(m, p, d); break;
+        case DC_SAVE: plan_save(m, p, d); break;
+        case DC_PRINT: plan_print(m, p, d); break;
+        default: break;
+        }
+    }
+closing:
+    if (m->front->sink.nerrors) return p;
+    for (int i = 0; i < p->tasks.n; i++) {
+        Task *t = p->tasks.data[i];
+        if (t->kind == TASK_SAMPLE) close_measure(e, t->sample);
+        if (t->kind == TASK_REPORT && !close_report(e, t->report)) return p;
+        for (int k = 0; k < t->reports.n; k++)
+            if (t->reports.data[k] && !close_report(e, t->reports.data[k])) return p;
+    }
+    return p;
+}

@@ -1,0 +1,52 @@
+/* philox.h — counter-based random numbers: a value is a pure function of seed, chain,
+ * site, step, draw and iteration, so any part of a field can be drawn in any order,
+ * on any number of threads, with the same bits.
+ *
+ * Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+ * 1, 2, 3", SC11 (2011), section 3.3.  key = (seed, chain), counter = (site, step,
+ * draw, iter); one block per value. */
+#ifndef LQFT_PHILOX_H
+#define LQFT_PHILOX_H
+
+#include <stdint.h>
+
+/* The block function: 4 words from a key and a counter.  All words are uniform. */
+static inline void philox4x32(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
+{
+    uint32_t k0 = key[0], k1 = key[1];
+    uint32_t c0 = ctr[0], c1 = ctr[1], c2 = ctr[2], c3 = ctr[3];
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)c0 * 0xD2511F53u, p1 = (uint64_t)c2 * 0xCD9E8D57u;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u; /* Weyl sequence of the golden ratio */
+        k1 += 0xBB67AE85u; /* √3 - 1 */
+    }
+    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+/* Largest number of lanes of a call below. */
+enum { LQ_MAX_LANES = 16 };
+
+/* out[l], l < lanes <= 16: uniform in the open interval (0, 1), the 2^52 midpoints
+ * (k + ½)·2^-52, k = the low 52 bits of word0 + 2^32·word1, for chain chains[l]. */
+void lq_rand_uniform(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
+                     uint32_t step, uint32_t draw, uint32_t iter, uint32_t site);
+
+/* out[l]: standard normal, √(-2 ln u1)·cos(2π u2) (Box and Muller, Ann. Math. Stat.
+ * 29 (1958) 610, the cosine only: one block per value); u1 from words 0 and 1 as
+ * above, u2 from words 2 and 3.  |out| < 8.58. */
+void lq_rand_normal(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
+                    uint32_t step, uint32_t draw, uint32_t iter, uint32_t site);
+
+/* The same values for sites site0 … site0 + nsites - 1: out[s*lanes + l]. */
+void lq_rand_fill_uniform(double *restrict out, int lanes, const uint32_t *chains,
+                          uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
+                          uint32_t site0, int64_t nsites);
+void lq_rand_fill_normal(double *restrict out, int lanes, const uint32_t *chains,
+                         uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
+                         uint32_t site0, int64_t nsites);
+
+#endif
