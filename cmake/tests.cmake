@@ -1,1 +1,87 @@
-enable_testing()
+# The tests.  `ctest -L quick` takes less than a minute; without -L everything runs.
+# Every test says in its folder what it checks; tests/README.md is the map.
+include(CTest)
+if(NOT BUILD_TESTING)
+  return()
+endif()
+find_program(PYTHON python3 REQUIRED)
+
+set(TESTS ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+set(TEST_BIN ${CMAKE_CURRENT_BINARY_DIR}/tests)
+
+# lqft_test(name label seconds command…): label is quick or full; quick tests run in both.
+function(lqft_test name label seconds)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${seconds} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+endfunction()
+
+# lqft_executable(name library source…): a test program in build/tests.
+function(lqft_executable name library)
+  list(TRANSFORM ARGN PREPEND tests/)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE ${library} ${CMAKE_DL_LIBS})
+  # code compiled at run time calls the runtime's functions by name
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${TEST_BIN} ENABLE_EXPORTS ON)
+endfunction()
+
+# ---- the runtime ------------------------------------------------------------------------------
+foreach(name io philox stats threads vmath)
+  lqft_executable(test_${name} lqft_runtime numerics/test_${name}.c)
+  lqft_test(numerics.${name} quick 120 test_${name})
+endforeach()
+lqft_executable(test_plot lqft_runtime plot/test_plot.c)
+lqft_test(plot quick 120 test_plot)
+
+# ---- the compiler, pass by pass ----------------------------------------------------------------
+lqft_executable(front_main lqft_compiler language/front_main.c)
+lqft_test(language quick 120 sh ${TESTS}/language/run.sh $<TARGET_FILE:front_main>)
+
+lqft_executable(test_interp lqft_compiler ir/test_interp.c)
+lqft_test(ir.interp quick 120 test_interp)
+lqft_executable(test_diff lqft_compiler ir/test_diff.c)
+lqft_test(ir.diff quick 120 test_diff)
+lqft_executable(test_fuse lqft_compiler ir/test_fuse.c backend/kbuild.c backend/keval.c)
+lqft_test(ir.fuse full 300 test_fuse)
+
+lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c backend/keval.c)
+lqft_test(backend.llvm quick 120 test_llvm 0)
+lqft_test(backend.llvm.random full 600 test_llvm 3)
+
+# ---- the whole program ---------------------------------------------------------------------------
+function(lqft_script name label seconds script)
+  lqft_test(${name} ${label} ${seconds} ${PYTHON} ${TESTS}/${script} ${ARGN})
+endfunction()
+
+lqft_script(structure quick 60 structure/run.py)
+lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
+lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
+
+# ---- fuzzing -----------------------------------------------------------------------------------------
+# The parser, from any bytes.  Needs clang with its fuzzer runtime, whatever compiles the rest.
+find_program(FUZZ_CC NAMES clang-19 clang-20 clang-21 clang-22)
+set(FUZZ_FLAGS -std=gnu17 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address -fno-omit-frame-pointer)
+set(FUZZ_WORKS FALSE)
+if(FUZZ_CC)
+  file(WRITE ${TEST_BIN}/empty_fuzz.c "#include <stddef.h>\nint LLVMFuzzerTestOneInput(const unsigned char *d, size_t n) { return !d && n; }\n")
+  execute_process(COMMAND ${FUZZ_CC} ${FUZZ_FLAGS} ${TEST_BIN}/empty_fuzz.c -o ${TEST_BIN}/empty_fuzz RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+  if(status EQUAL 0)
+    set(FUZZ_WORKS TRUE)
+  endif()
+endif()
+if(FUZZ_WORKS)
+  set(FUZZ_SOURCES compiler/ast.c compiler/diag.c compiler/parse.c compiler/source.c runtime/base.c tests/fuzz/front_fuzz.c)
+  list(TRANSFORM FUZZ_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  file(GLOB FRONT_HEADERS compiler/front.h compiler/parse.h compiler/diag.def runtime/base.h)
+  add_custom_command(OUTPUT ${TEST_BIN}/front_fuzz
+    COMMAND ${FUZZ_CC} ${FUZZ_FLAGS} -I${CMAKE_CURRENT_SOURCE_DIR}/compiler -I${GEN} ${FUZZ_SOURCES}
+            ${GEN}/parser.c ${GEN}/lexer.c ${GEN}/errors_md.c -o ${TEST_BIN}/front_fuzz
+    DEPENDS ${FUZZ_SOURCES} ${FRONT_HEADERS} ${GEN}/parser.c ${GEN}/lexer.c ${GEN}/errors_md.c
+    VERBATIM)
+  add_custom_target(fuzz ALL DEPENDS ${TEST_BIN}/front_fuzz)
+  # both make the generated files: one after the other
+  add_dependencies(fuzz lqft_compiler)
+  lqft_test(fuzz.front full 120 sh ${TESTS}/fuzz/run.sh ${TEST_BIN}/front_fuzz ${TEST_BIN}/corpus 20)
+else()
+  message(STATUS "no fuzz test: clang-19 with libclang-rt-19-dev and libstdc++ is not installed")
+endif()

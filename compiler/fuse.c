@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- walks over scalar expressions -------------------------------------------------- */
+/* ---- walks over scalar expressions --------------------------------------------------- */
 
 static void grow_marks(Fuse *fu) {
     Ref n = (Ref)fu->ir->nodes.n;
@@ -135,12 +135,14 @@ Ref fuse_replace(Fuse *fu, Ref expr, int n, const Ref *from, const Ref *to) {
     fuse_walk(fu, expr);
     for (int i = 0; i < fu->walk.n; i++) fu->memo[fu->walk.data[i]] = fu->walk.data[i];
     for (int i = 0; i < n; i++) fu->memo[from[i]] = to[i];
-    for (int i = 0; i < fu->walk.n; i++)
-        if (NODE(fu->ir, fu->walk.data[i])->op < SC_CONST) fu->memo[fu->walk.data[i]] = with_memo(fu, fu->walk.data[i]);
+    for (int i = 0; i < fu->walk.n; i++) {
+        Ref r = fu->walk.data[i];
+        if (NODE(fu->ir, r)->op < SC_CONST) fu->memo[r] = with_memo(fu, r);
+    }
     return fu->memo[expr];
 }
 
-/* ---- reads ---------------------------------------------------------------------------- */
+/* ---- reads --------------------------------------------------------------------------- */
 
 static bool is_axis(const Ir *ir, Aff a, int axis) {
     const Affine *f = aff_get(ir, a);
@@ -214,7 +216,7 @@ static bool can_inline_at(const Fuse *fu, Ref read, Ref space) {
     return true;
 }
 
-/* ---- substitution ---------------------------------------------------------------------- */
+/* ---- substitution -------------------------------------------------------------------- */
 
 /* Axis i of an inlined array becomes by[i], modulo its extent where wrap has bit i. */
 typedef struct Shift {
@@ -271,13 +273,14 @@ static Ref inline_read(Fuse *fu, Ref read, Ref space) {
     return fu->memo[fu->info[a].expr];
 }
 
-/* ---- expressions of array nodes ----------------------------------------------------------- */
+/* ---- expressions of array nodes ------------------------------------------------------ */
 
 static bool is_computed(const Ir *ir, Ref a) { return NODE(ir, a)->op == AR_MAP || NODE(ir, a)->op == AR_REDUCE; }
 
 static bool is_inlined(const Fuse *fu, Ref a) { return NODE(fu->ir, a)->op == AR_MAP && !fu->info[a].stored; }
 
-/* The nodes of the body of `a` into fu->walk; bounds what its expression will be: the largest inlined arrays are stored until it is small. */
+/* The nodes of the body of `a` into fu->walk.  Bounds what its expression will be: the
+ * largest inlined arrays are stored until it is small. */
 static void bound_size(Fuse *fu, Ref a) {
     const Ir *ir = fu->ir;
     fuse_walk(fu, NARG(ir, a, 0));
@@ -351,7 +354,7 @@ static void measure(Fuse *fu, Ref a) {
     info->rigid = has_signed_border(fu);
 }
 
-/* ---- stored or inlined ---------------------------------------------------------------------- */
+/* ---- stored or inlined --------------------------------------------------------------- */
 
 static int64_t points(const Ir *ir, Ref a) {
     int64_t n = 1;
@@ -389,7 +392,7 @@ static void decide(Fuse *fu) {
     }
 }
 
-/* ---- the nodes needed, their regions and uses -------------------------------------------------- */
+/* ---- the nodes needed, their regions and uses ---------------------------------------- */
 
 static void open_loop(Fuse *fu, Ref node) {
     const Ir *ir = fu->ir;
@@ -487,7 +490,7 @@ static void find_uses(Fuse *fu) {
     }
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------ */
+/* ---- the whole ----------------------------------------------------------------------- */
 
 static void fuse_begin(Fuse *fu) {
     Ir *ir = fu->ir;

@@ -108,7 +108,7 @@ typedef struct Fuse {
     Refs   stack, walk;
 } Fuse;
 
-/* ---- fuse.c ------------------------------------------------------------------------- */
+/* ---- fuse.c -------------------------------------------------------------------------- */
 
 /* The scalar nodes below r into fu->walk, arguments first. */
 void fuse_walk(Fuse *fu, Ref r);
@@ -123,8 +123,7 @@ static inline const int64_t *fuse_dims(const Ir *ir, Ref a) { return ir->dims.da
 
 void fuse_place(Fuse *fu);
 void fuse_unplace(Fuse *fu);
-/* The region in whose order a stored array stands, and its item there; -1: none, it is
- * an input, a constant or a carry. */
+/* The item that makes an array; -1: it is an input, a constant or a carry. */
 int  fuse_producer(const Fuse *fu, Ref array);
 
 /* ---- fuse_buffers.c ------------------------------------------------------------------ */

@@ -37,7 +37,7 @@ typedef struct Plan {
     int    nkernels;
 } Plan;
 
-/* ---- stores --------------------------------------------------------------------------- */
+/* ---- stores -------------------------------------------------------------------------- */
 
 static int new_store(Plan *pl, int region, int64_t n) {
     Store s = {pl->stores.n, region, -1, -1, n};
@@ -59,7 +59,9 @@ static void join_stores(Plan *pl, int a, int b) {
     y->up = x->up;
 }
 
-static bool is_loop(const Plan *pl, int item) { return NODE(pl->ir, pl->fu->items.data[item].node)->op == AR_LOOP; }
+static bool is_loop(const Plan *pl, int item) {
+    return NODE(pl->ir, pl->fu->items.data[item].node)->op == AR_LOOP;
+}
 
 static LoopPlan *loop_of(const Plan *pl, int item) {
     return &pl->fu->loop[NODE(pl->ir, pl->fu->items.data[item].node)->aux];
@@ -89,7 +91,7 @@ static void make_stores(Plan *pl) {
     }
 }
 
-/* ---- roots ------------------------------------------------------------------------------- */
+/* ---- roots --------------------------------------------------------------------------- */
 
 /* What the same kernel computes at the same point is used as a value, not read. */
 static void make_root(Plan *pl, int item) {
@@ -111,7 +113,7 @@ static void make_root(Plan *pl, int item) {
     vec_free(&to);
 }
 
-/* ---- when values are read last --------------------------------------------------------------- */
+/* ---- when values are read last ------------------------------------------------------- */
 
 /* A read of `array` at a position of `region` also counts where the array was made: as
  * a read by the loop around the reader. */
@@ -171,7 +173,7 @@ static void note_reads(Plan *pl) {
     for (int i = 0; i < fu->f->nout; i++) note_read(pl, TOP, AT_END, fu->f->out[i]);
 }
 
-/* ---- carries ------------------------------------------------------------------------------------ */
+/* ---- carries ------------------------------------------------------------------------- */
 
 /* May the next value of carry `which` overwrite the present one?  Then nothing reads the
  * present one afterwards, and the kernel that makes the change reads it pointwise only. */
@@ -254,7 +256,7 @@ static void place_carries(Plan *pl) {
     }
 }
 
-/* ---- outputs -------------------------------------------------------------------------------------- */
+/* ---- outputs ------------------------------------------------------------------------- */
 
 static void place_outputs(Plan *pl) {
     const IrFunc *f = pl->fu->f;
@@ -267,7 +269,7 @@ static void place_outputs(Plan *pl) {
     }
 }
 
-/* ---- buffers ---------------------------------------------------------------------------------------- */
+/* ---- buffers ------------------------------------------------------------------------- */
 
 static int add_buf(Plan *pl, KBuf b, int region) {
     vec_push(&pl->bufs, b);
@@ -312,7 +314,7 @@ static void make_buf_of(Plan *pl) {
     }
 }
 
-/* ---- statements ---------------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------- */
 
 typedef VEC(KStmt) Stmts;
 
@@ -397,7 +399,7 @@ static void emit_program(Plan *pl) {
     pl->p->stmts = keep(pl, &top, &pl->p->nstmts);
 }
 
-/* ---- scratch space ------------------------------------------------------------------------------------------ */
+/* ---- scratch space ------------------------------------------------------------------- */
 
 typedef struct Life { int lo, hi; } Life;
 
@@ -535,7 +537,7 @@ static void plan_scratch(Plan *pl) {
     free(v.loop);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------------------- */
 
 KProgram *fuse_emit(Fuse *fu) {
     Plan pl = {.fu = fu, .ir = fu->ir};

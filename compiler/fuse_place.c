@@ -50,7 +50,7 @@ static void find_needed(Fuse *fu, uint8_t *needed) {
     vec_free(&work);
 }
 
-/* ---- items and their dependences ------------------------------------------------------- */
+/* ---- items and their dependences ----------------------------------------------------- */
 
 /* Arrays with the same axes, reduced ones included, share a space; a loop has its own. */
 static int space_of(const Fuse *fu, Ref a) {
@@ -129,7 +129,7 @@ static void make_items(Fuse *fu) {
     free(needed);
 }
 
-/* ---- the scheduler ------------------------------------------------------------------------ */
+/* ---- the scheduler ------------------------------------------------------------------- */
 
 /* When every item that is not yet placed and not of `space` were done, would more of
  * `space` be ready than is now?  able[item]: done in that sense. */
@@ -249,7 +249,7 @@ static void schedule_region(Fuse *fu, Region *region) {
     free(able);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole ----------------------------------------------------------------------- */
 
 void fuse_place(Fuse *fu) {
     make_items(fu);

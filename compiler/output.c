@@ -36,8 +36,7 @@ const char *format_value_error(Arena *a, double value, double error) {
     if (!isfinite(error)) return arena_printf(a, "%.10g(%s)", value, isnan(error) ? "nan" : "inf");
     if (error < 0) error = -error;
     double size = fmax(fabs(value), error);
-    if (error < 1e-14 * size || error > 1e14 * (fabs(value) + 1e-300) * 1e10)
-        return arena_printf(a, "%.15g(%.1e)", value, error);
+    if (error < 1e-14 * size) return arena_printf(a, "%.15g(%.1e)", value, error);
     int e = exponent10(size);
     if (e >= -4 && e <= 8) return fixed(a, value, error, "");
     double scale = pow(10, -e);

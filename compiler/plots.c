@@ -206,13 +206,17 @@ static int write_figure(RunResult *r, const char *folder, const PlotCurve *curve
     return status;
 }
 
-/* Curves of a kind that follow each other share a figure; reports with different axes
- * are the user's choice to compare. */
+/* Curves of a kind share a figure, reports when they run over the same index sets. */
+static bool share_axes(const PlotCurve *a, const PlotCurve *b) {
+    if (a->kind != b->kind) return false;
+    return a->kind != PLOT_REPORT || value_same_shape(a->report->value, b->report->value);
+}
+
 int plots_write(RunResult *r, const Task *t) {
     const char *folder = output_folder(r);
     if (!folder) return 73;
     for (int first = 0, n; first < t->curves.n; first += n) {
-        for (n = 1; first + n < t->curves.n && t->curves.data[first + n].kind == t->curves.data[first].kind;) n++;
+        for (n = 1; first + n < t->curves.n && share_axes(&t->curves.data[first], &t->curves.data[first + n]);) n++;
         int status = write_figure(r, folder, &t->curves.data[first], n);
         if (status) return status;
     }

@@ -46,16 +46,13 @@ const char *output_folder(RunResult *r) {
     return NULL;
 }
 
+/* The writers name the step, the path and the cause, in this or another order. */
 int output_failed(const char *path, const char *err) {
-    size_t n = strlen(path);
-    const char *reason = strncmp(err, path, n) == 0 && err[n] == ':' ? err + n + 1 : err;
-    while (*reason == ' ') reason++;
-    static const char create[] = "cannot create: ", write[] = "cannot write: ";
-    bool created = strncmp(reason, create, sizeof create - 1) != 0;
-    if (!created) reason += sizeof create - 1;
-    else if (strncmp(reason, write, sizeof write - 1) == 0) reason += sizeof write - 1;
-    fprintf(stderr, "lqft: cannot %s %s: %s\n", created ? "write" : "create", path, *reason ? reason : "unknown reason");
-    return created ? CANNOT_WRITE : CANNOT_CREATE;
+    bool create = strstr(err, "cannot create") != NULL;
+    const char *reason = err;
+    for (const char *c = err; (c = strstr(c, ": ")); ) reason = c += 2;
+    fprintf(stderr, "lqft: cannot %s %s: %s\n", create ? "create" : "write", path, *reason ? reason : "unknown reason");
+    return create ? CANNOT_CREATE : CANNOT_WRITE;
 }
 
 /* Relative, and never upwards: a model writes below its folder only. */

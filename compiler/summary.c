@@ -152,6 +152,10 @@ static void project(const Inputs *in, const Gradient *g, double *out) {
 static void analyse(void *ctx, int64_t k, int worker) {
     Analysis *a = ctx;
     ReportResult *r = a->result;
+    if (a->gradients[k].n == 0) {                       /* this element is a constant */
+        r->tau_int[k] = r->tau_int_error[k] = r->ess[k] = r->rhat[k] = NAN;
+        return;
+    }
     double *series = a->work[worker];
     if (!series) series = a->work[worker] = lq_alloc((size_t)(a->in->chains * a->in->draws + 1) * sizeof *series);
     project(a->in, &a->gradients[k], series);
@@ -161,8 +165,7 @@ static void analyse(void *ctx, int64_t k, int worker) {
     r->error[k] = g.error;
     r->tau_int[k] = g.tau_int * (double)a->in->stride;          /* in draws, even when few were kept */
     r->tau_int_error[k] = g.tau_int_error * (double)a->in->stride;
-    r->rhat[k] = stats_split_rhat(series, chains, a->length);
-    r->ess[k] = stats_ess_bulk(series, chains, a->length);
+    stats_mixing(series, chains, a->length, &r->rhat[k], &r->ess[k]);
 }
 
 static void analyse_all(const RunOptions *o, ReportResult *r, const Inputs *in, const Gradient *g) {
@@ -190,10 +193,11 @@ static const char *where(Arena *a, const ReportResult *r, int64_t k) {
     return r->n == 1 ? "" : arena_printf(a, " at element %lld of %lld", (long long)k, (long long)r->n);
 }
 
-static int64_t largest(const double *v, int64_t n) {
+/* Among the elements that have a value: the others have a message of their own. */
+static int64_t largest(const ReportResult *r, const double *v) {
     int64_t at = -1;
-    for (int64_t k = 0; k < n; k++)
-        if (isfinite(v[k]) && (at < 0 || v[k] > v[at])) at = k;
+    for (int64_t k = 0; k < r->n; k++)
+        if (isfinite(r->value[k]) && isfinite(v[k]) && (at < 0 || v[k] > v[at])) at = k;
     return at;
 }
 
@@ -212,7 +216,7 @@ static void check_finite(RunResult *run, const ReportResult *r) {
 }
 
 static void check_length(RunResult *run, const ReportResult *r, const SampleData *d) {
-    int64_t k = largest(r->tau_int, r->n);
+    int64_t k = largest(r, r->tau_int);
     double total = (double)d->chains * (double)d->draws;
     if (k < 0 || !(total < 50 * r->tau_int[k])) return;
     run_diagnostic(run, false, "D0104", "`%s`%s has tau_int = %.3g draws, and the %.0f draws of all chains are fewer than 50 tau_int: "
@@ -221,7 +225,7 @@ static void check_length(RunResult *run, const ReportResult *r, const SampleData
 }
 
 static void check_mixing(RunResult *run, const ReportResult *r) {
-    int64_t k = largest(r->rhat, r->n);
+    int64_t k = largest(r, r->rhat);
     if (k < 0 || !(r->rhat[k] > 1.01)) return;
     run_diagnostic(run, false, "D0105", "`%s`%s has R-hat = %.3f, above 1.01: the chains have not yet forgotten where they started, and "
                    "its error may be too small. Use a longer warm-up or more draws.", r->name, where(run->arena, r, k), r->rhat[k]);
@@ -283,9 +287,10 @@ bool sample_acceptance(const SampleData *d, Acceptance *a) {
     for (int64_t c = 0; c < d->chains; c++) {
         double sum = 0;
         for (int64_t i = 0; i < accepted->draws; i++) sum += accepted->data[c * accepted->draws + i];
-        a->accepted += sum / (double)(accepted->draws * d->chains);
+        a->accepted += sum;
         if (sum == 0 && a->stuck++ == 0) a->first_stuck = c;
     }
+    a->accepted /= (double)(accepted->draws * d->chains);
     GammaResult g;
     int64_t *length = equal_lengths(d->chains, ratio->draws);
     stats_gamma(ratio->data, (int)d->chains, length, WINDOW, &g);
@@ -330,7 +335,7 @@ static void check_energy(RunResult *r, const SampleData *d) {
     double part[3];
     for (int i = 0; i < 3; i++) part[i] = 100 * (double)above[i] / (double)(total ? total : 1);
     if (!(part[1] > 1)) return;
-    run_diagnostic(r, false, "D0108", "`%s`: |dH| is above 1 in %.2g %%, above 10 in %.2g %% and above 100 in %.2g %% of the trajectories; "
+    run_diagnostic(r, false, "D0108", "`%s`: |dH| is above 1 in %.1f %%, above 10 in %.1f %% and above 100 in %.1f %% of the trajectories; "
                    "more than 1 %% above 10 means that the integration is unstable somewhere. Make the step smaller (more `steps`).",
                    d->task->method, part[0], part[1], part[2]);
 }

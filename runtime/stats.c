@@ -231,31 +231,74 @@ static double normal_quantile(double p)
     return p < 0.5 ? -z : z;
 }
 
+/* The scores of whole ranks 1 … n, kept from call to call: all the quantities of a run
+ * have the same number of values.  One table a thread. */
+static const double *normal_scores(int64_t n)
+{
+    static _Thread_local double *table;
+    static _Thread_local int64_t size;
+    if (n == size) return table;
+    table = lq_realloc(table, (size_t)n * sizeof *table);
+    size = n;
+    for (int64_t i = 0; i < (n + 1) / 2; i++) {
+        double z = normal_quantile(((double)(i + 1) - 0.375) / ((double)n + 0.25));
+        table[i] = z;
+        table[n - 1 - i] = -z;
+    }
+    if (n % 2) table[n / 2] = 0;
+    return table;
+}
+
 typedef struct Ranked {
-    double value;
+    uint64_t key;  /* orders as the value does */
     int64_t place;
 } Ranked;
 
-static int by_value(const void *a, const void *b)
+enum { RADIX_BITS = 11, RADIX_SIZE = 1 << RADIX_BITS };
+
+/* The bits of a double as an unsigned number of the same order; -0 equals 0. */
+static uint64_t sort_key(double x)
 {
-    double x = ((const Ranked *)a)->value, y = ((const Ranked *)b)->value;
-    return (x > y) - (x < y);
+    uint64_t bits;
+    x += 0.0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+/* Least significant digit first, eleven bits a pass; digits that are all equal are
+ * skipped.  Returns whichever of the two arrays holds the result. */
+static Ranked *radix_sort(Ranked *from, Ranked *to, int64_t n)
+{
+    for (int shift = 0; shift < 64; shift += RADIX_BITS) {
+        int64_t count[RADIX_SIZE + 1] = {0};
+        for (int64_t i = 0; i < n; i++) count[1 + (from[i].key >> shift) % RADIX_SIZE]++;
+        if (count[1 + (from[0].key >> shift) % RADIX_SIZE] == n) continue;
+        for (int d = 0; d < RADIX_SIZE; d++) count[d + 1] += count[d];
+        for (int64_t i = 0; i < n; i++) to[count[(from[i].key >> shift) % RADIX_SIZE]++] = from[i];
+        Ranked *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
 }
 
 /* Replaces values by normal scores of their ranks, ties sharing the mean rank:
- * Vehtari et al. eq. (14). */
-static void rank_normalise(double *x, int64_t n)
+ * Vehtari et al. eq. (14).  Returns the median of the values. */
+static double rank_normalise(double *x, int64_t n)
 {
-    Ranked *sorted = lq_alloc((size_t)n * sizeof *sorted);
-    for (int64_t i = 0; i < n; i++) sorted[i] = (Ranked){x[i], i};
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    Ranked *memory = lq_alloc(2 * (size_t)n * sizeof *memory);
+    const double *scores = normal_scores(n);
+    for (int64_t i = 0; i < n; i++) memory[i] = (Ranked){sort_key(x[i]), i};
+    const Ranked *sorted = radix_sort(memory, memory + n, n);
+    double median = 0.5 * (x[sorted[(n - 1) / 2].place] + x[sorted[n / 2].place]);
     for (int64_t i = 0, j; i < n; i = j) {
-        for (j = i + 1; j < n && sorted[j].value == sorted[i].value;) j++;
+        for (j = i + 1; j < n && sorted[j].key == sorted[i].key;) j++;
         double rank = 0.5 * (double)(i + 1 + j); /* the mean of i+1 … j */
-        double z = normal_quantile((rank - 0.375) / ((double)n + 0.25));
+        double z = j == i + 1 ? scores[i] : normal_quantile((rank - 0.375) / ((double)n + 0.25));
         for (int64_t k = i; k < j; k++) x[sorted[k].place] = z;
     }
-    free(sorted);
+    free(memory);
+    return median;
 }
 
 /* ---- split-R̂ and the bulk ESS ----------------------------------------------------------------- */
@@ -322,39 +365,16 @@ static double rhat_of(const Halves *h)
     return sqrt((n * between / within + n - 1) / n);
 }
 
-static int by_number(const void *a, const void *b)
+/* R̂ from the split chains and their normal scores (which it takes over). */
+static double split_rhat(const Halves *raw, const Halves *bulk, double median)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of(const double *x, int64_t n)
-{
-    double *sorted = lq_alloc((size_t)n * sizeof *sorted);
-    memcpy(sorted, x, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_number);
-    double median = 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]);
-    free(sorted);
-    return median;
-}
-
-double stats_split_rhat(const double *series, int nrep, const int64_t *length)
-{
-    Halves bulk;
-    if (!split(series, nrep, length, &bulk)) return NAN;
-    int64_t total = bulk.n * bulk.nchains;
-    Halves folded = bulk;
-    folded.x = lq_alloc((size_t)total * sizeof *folded.x);
-    double median = median_of(bulk.x, total);
-    for (int64_t i = 0; i < total; i++) folded.x[i] = fabs(bulk.x[i] - median);
-    bool two_valued = is_constant(folded.x, total); /* as a spin is: no spread to fold */
-    rank_normalise(bulk.x, total);
+    int64_t total = raw->n * raw->nchains;
+    Halves folded = *raw;
+    for (int64_t i = 0; i < total; i++) folded.x[i] = fabs(raw->x[i] - median);
+    double rhat = rhat_of(bulk);
+    if (is_constant(folded.x, total)) return rhat; /* two-valued, as a spin is: no spread to fold */
     rank_normalise(folded.x, total);
-    double rhat = rhat_of(&bulk);
-    if (!two_valued) rhat = fmax(rhat, rhat_of(&folded));
-    free(folded.x);
-    free(bulk.x);
-    return rhat;
+    return fmax(rhat, rhat_of(&folded));
 }
 
 /* The autocorrelation at lag t of all chains together, Vehtari et al. eq. (10). */
@@ -383,12 +403,10 @@ static double geyer_time(Correlator *c, const Halves *h, double within, double v
     return -1 + 2 * sum + (even > 0 ? even : 0);
 }
 
-double stats_ess_bulk(const double *series, int nrep, const int64_t *length)
+/* ESS from the normal scores of split chains, which it centres. */
+static double bulk_ess(Halves h)
 {
-    Halves h;
-    if (!split(series, nrep, length, &h)) return NAN;
     int64_t total = h.n * h.nchains;
-    rank_normalise(h.x, total);
     double within, between, n = (double)h.n;
     within_between(&h, &within, &between);
     double var_plus = within * (n - 1) / n + between;
@@ -405,8 +423,37 @@ double stats_ess_bulk(const double *series, int nrep, const int64_t *length)
     double tau = fmax(geyer_time(&c, &h, within, var_plus), 1 / log10((double)total));
     free(c.sum);
     free(lengths);
-    free(h.x);
     return (double)total / tau;
+}
+
+void stats_mixing(const double *series, int nrep, const int64_t *length, double *rhat, double *ess)
+{
+    Halves raw;
+    *rhat = *ess = NAN;
+    if (!split(series, nrep, length, &raw)) return;
+    int64_t total = raw.n * raw.nchains;
+    Halves bulk = raw;
+    bulk.x = lq_alloc((size_t)total * sizeof *bulk.x);
+    memcpy(bulk.x, raw.x, (size_t)total * sizeof *bulk.x);
+    double median = rank_normalise(bulk.x, total);
+    *rhat = split_rhat(&raw, &bulk, median);
+    *ess = bulk_ess(bulk);
+    free(bulk.x);
+    free(raw.x);
+}
+
+double stats_split_rhat(const double *series, int nrep, const int64_t *length)
+{
+    double rhat, ess;
+    stats_mixing(series, nrep, length, &rhat, &ess);
+    return rhat;
+}
+
+double stats_ess_bulk(const double *series, int nrep, const int64_t *length)
+{
+    double rhat, ess;
+    stats_mixing(series, nrep, length, &rhat, &ess);
+    return ess;
 }
 
 /* ---- weights ---------------------------------------------------------------------------------------- */

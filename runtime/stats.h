@@ -45,6 +45,8 @@ double stats_split_rhat(const double *series, int nrep, const int64_t *length);
  * (10)–(13), Geyer's initial monotone sequence).  NaN as above; at most
  * N log10 N. */
 double stats_ess_bulk(const double *series, int nrep, const int64_t *length);
+/* Both at once, which costs little more than one. */
+void stats_mixing(const double *series, int nrep, const int64_t *length, double *rhat, double *ess);
 
 /* Kish's effective number (Σw)²/Σw² of n weights given by their logarithms; -inf is a
  * zero weight.  0 when n = 0 or all weights vanish, NaN for NaN or +inf. */

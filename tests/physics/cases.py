@@ -525,4 +525,12 @@ CASES = [
           "mala_absM": (0.160719006426, 0.000126),
           "mala_phi2": (0.62285618009, 0.000233),
           "mala_identity": (0.5, 0)}),
+    # ---- integrators: order of the energy error, and reversibility
+    Case("integrators", "tests/physics/integrators.lqft",
+         "",
+         {"leapfrog_order": (2, 0.01),
+          "omelyan2_order": (2, 0.01),
+          "omelyan4_order": (4, 0.02),
+          "nested_order": (2, 0.01),
+          "reversibility": (0, 1e-13)}, quick=True),
 ]
