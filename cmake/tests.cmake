@@ -1,9 +1,10 @@
 # The tests.  `ctest -L quick` takes less than a minute; without -L everything runs.
 # Every test says in its folder what it checks; tests/README.md is the map.
-include(CTest)
+option(BUILD_TESTING "build the tests" ON)
 if(NOT BUILD_TESTING)
   return()
 endif()
+enable_testing()
 find_program(PYTHON python3 REQUIRED)
 
 set(TESTS ${CMAKE_CURRENT_SOURCE_DIR}/tests)

@@ -51,8 +51,9 @@ static const Value *field_input(Elab *e, const FieldInfo *f) {
     int rank = 0;
     for (int i = 0; i < f->nsets; i++)
         for (int k = 0; k < f->sets[i]->rank; k++) dims[rank++] = f->sets[i]->ext[k];
-    Ref re = ir_input(e->ir, f->name, rank, dims, false, false);
-    Ref im = f->kind == FIELD_COMPLEX ? ir_input(e->ir, f->name, rank, dims, false, false) : 0;
+    bool complex = f->kind == FIELD_COMPLEX;
+    Ref re = ir_input(e->ir, complex ? arena_printf(e->arena, "%s.re", f->name) : f->name, rank, dims, false, false);
+    Ref im = complex ? ir_input(e->ir, arena_printf(e->arena, "%s.im", f->name), rank, dims, false, false) : 0;
     return value_array(e, re, im, 0, NULL, f->nsets, f->sets, f->at);
 }
 
@@ -202,9 +203,12 @@ static void check_symmetry(Checker *c, const Decl *d) {
     collect_point(e, point, fields, action->nparams, &p);
     double a = evaluate(e, &p, ir_map(e->ir, 0, NULL, S->u.num.re)), b = evaluate(e, &p, ir_map(e->ir, 0, NULL, T->u.num.re)), sites = 0;
     for (int i = 0; i < p.nparts; i++) sites += (double)p.n[i];
-    Text t = {0};
+    Text t = {0}, names = {0};
     ast_print_expr(d->value, &t);
-    verdict(c, fabs(a - b) <= 1e-11 * (fabs(a) + sites), "symmetry %s -> %s of %s: S = %.12g and %.12g", d->names[0], t.s, action->name, a, b);
+    for (int i = 0; i < d->nnames; i++) text_printf(&names, "%s%s", i ? ", " : "", d->names[i]);
+    verdict(c, fabs(a - b) <= 1e-11 * (fabs(a) + sites), d->nnames > 1 ? "symmetry (%s) -> %s of %s: S = %.12g and %.12g" : "symmetry %s -> %s of %s: S = %.12g and %.12g",
+            names.s, t.s, action->name, a, b);
+    text_free(&names);
     text_free(&t);
     free_point(&p);
 }

@@ -22,7 +22,7 @@ void session_open(Session *s, const RunOptions *o, bool claims) {
     s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides);
     s->model->elab->data_seed = o->seed;
     /* elaborate the tasks: specialise, differentiate, simplify */
-    s->plan = s->front.sink.nerrors ? NULL : plan_tasks(s->model, claims);
+    s->plan = s->model->unusable ? NULL : plan_tasks(s->model, claims);
 }
 
 void session_close(Session *s) {
@@ -146,11 +146,9 @@ static int run_task(RunResult *r, Task *t) {
     case TASK_SAMPLE: {
         SampleData *data = NULL;
         int status = sample_run(r, t->sample, &data);
-        if (data) {
-            vec_push(&r->samples, data);
-            summarize_sample(r, data);
-        }
-        return status;
+        vec_push(&r->samples, data);           /* NULL: stopped before the first draw */
+        if (data) summarize_sample(r, data);
+        return status == 75 && !data ? 1 << 8 | 75 : status;
     }
     case TASK_REPORT: {
         const SampleData *data = t->report->sample ? r->samples.data[t->report->sample->index] : NULL;
@@ -183,6 +181,7 @@ int run_model(const RunOptions *o) {
     RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
     for (int i = 0; i < s.plan->tasks.n && (status == 0 || status == 75); i++) {
         int task_status = run_task(&r, s.plan->tasks.data[i]);
+        if (task_status >> 8) { session_close(&s); return task_status & 255; }   /* nothing to report on */
         if (task_status) status = task_status;
     }
     r.total_seconds = now() - start;

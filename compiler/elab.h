@@ -95,7 +95,7 @@ struct Value {
             int  builtin;
             const struct Target *target;
         } func;
-        struct { const Value **items; int n; } tuple;
+        struct { const Value **items; int n, leaves; } tuple;   /* leaves: values in all, at any depth */
         struct { DistKind kind; const Value *a, *b; } dist;
         const char *str;
     } u;
@@ -198,6 +198,10 @@ struct Elab {
     VEC(GradMemo) grads;
     VEC(uint64_t) reported;        /* places that have an error already */
     int64_t nodes_limit;
+    int64_t work, work_limit;      /* expressions elaborated: specialisation may multiply them */
+    int     nesting;               /* expressions inside one another, through calls too */
+    bool    exhausted;             /* a limit was passed, and reported */
+    bool    no_sample;             /* a `sample` is broken: what needs it is not reported again */
     uint64_t data_seed;
     const Value *warmup, *step;    /* inputs of a sampler's step: is it warm-up, which step */
     Span    call_at[64]; int ncalls; /* where specialisations were asked for, for notes */
@@ -206,7 +210,9 @@ struct Elab {
 /* Reports once per place; adds the chain of calls. Returns the diagnostic (or a
  * scratch one when the place has been reported), so that labels can be added. */
 Diag *elab_error(Elab *e, const char *code, Span at, const char *fmt, ...) LQ_PRINTF(4, 5);
-/* The same, giving the error value. */
+/* This place has been reported already: what elaboration finds there follows from it. */
+void elab_mark(Elab *e, Span at);
+/* elab_error, giving the error value. */
 #define ELAB_FAIL(...) (elab_error(__VA_ARGS__), value_error())
 
 /* ---- elab_expr.c ---- */
@@ -266,6 +272,7 @@ typedef struct Model {
     Override *overrides; int noverrides;
     const char *library;            /* folder of the standard library */
     const char *path;               /* main file */
+    bool     unusable;              /* too broken to be elaborated */
 } Model;
 
 /* Parses, imports, resolves, elaborates all declarations that are not tasks. Errors go

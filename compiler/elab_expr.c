@@ -8,19 +8,23 @@
 
 #define MAX_ARGS 16
 #define MAX_CALL_DEPTH 64
+#define MAX_NESTING 20000
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
+static uint64_t place_of(Span at) { return (uint64_t)at.file << 48 ^ (uint64_t)at.lo << 20 ^ (uint64_t)(at.hi - at.lo); }
+
+void elab_mark(Elab *e, Span at) { vec_push(&e->reported, place_of(at)); }
+
 Diag *elab_error(Elab *e, const char *code, Span at, const char *fmt, ...) {
     static Diag scratch;
-    uint64_t place = (uint64_t)at.file << 48 ^ (uint64_t)at.lo << 20 ^ (uint64_t)(at.hi - at.lo);
     for (int i = 0; i < e->reported.n; i++)
-        if (e->reported.data[i] == place) {
+        if (e->reported.data[i] == place_of(at)) {
             scratch = (Diag){0};
             scratch.nlabels = LQ_COUNT(scratch.labels);      /* full: labels for it are dropped */
             return &scratch;
         }
-    vec_push(&e->reported, place);
+    if (e->reported.n < 10000) elab_mark(e, at);
     va_list ap;
     va_start(ap, fmt);
     const char *text = arena_vprintf(e->arena, fmt, ap);
@@ -322,7 +326,7 @@ static const Value *elab_member(Elab *e, Env *env, const Expr *x) {
             for (int i = 0; i < s->rank; i++) items[i] = set_value(e, s->axes[i], x->at);
             if (s->rank > 1) return value_tuple(e, s->rank, items, x->at);
             Value *t = value_new(e, VK_TUPLE, x->at);
-            t->u.tuple.n = 1;
+            t->u.tuple.n = t->u.tuple.leaves = 1;
             t->u.tuple.items = arena_alloc(e->arena, sizeof *t->u.tuple.items);
             t->u.tuple.items[0] = items[0];
             return t;
@@ -760,9 +764,19 @@ static const Value *elab_tuple(Elab *e, Env *env, const Expr *x) {
     return value_tuple(e, x->n, items, x->at);
 }
 
-const Value *elab_expr(Elab *e, Env *env, const Expr *x) {
-    if (e->ir->nodes.n > e->nodes_limit)
-        return ELAB_FAIL(e, "E0302", x->at, "the program grows beyond %lld operations here", (long long)e->nodes_limit);
+/* Definitions are specialised at every use, so a short text may mean a huge program. */
+static const Value *too_large(Elab *e, const Expr *x) {
+    if (e->exhausted) return value_error();
+    e->exhausted = true;
+    Diag *d = elab_error(e, "E0302", x->at, e->nesting > MAX_NESTING ? "calls and expressions are nested more than %lld levels deep here"
+                         : e->work > e->work_limit ? "writing out all calls takes more than %lld expressions"
+                                                   : "the program grows beyond %lld operations here",
+                         e->nesting > MAX_NESTING ? (long long)MAX_NESTING : (long long)(e->work > e->work_limit ? e->work_limit : e->nodes_limit));
+    diag_help(&e->front->sink, d, "give a value that is used twice a name in a block, and repeat with `repeat n { … }` or a binder");
+    return value_error();
+}
+
+static const Value *elab_kind(Elab *e, Env *env, const Expr *x) {
     switch (x->kind) {
     case EX_ERROR: return value_error();
     case EX_NUM: return value_const(e, x->num, x->at);
@@ -787,7 +801,16 @@ const Value *elab_expr(Elab *e, Env *env, const Expr *x) {
     case EX_IF: return elab_if(e, env, x);
     case EX_BINDER: return elab_binder(e, env, x);
     case EX_TUPLE: return elab_tuple(e, env, x);
-    case EX_RANGE: return ELAB_FAIL(e, "E0203", x->at, "a range stands only where an index set is expected");
+    case EX_RANGE:
+        return ELAB_FAIL(e, "E0203", x->at, "a range stands only where an index set is expected");
     }
     return value_error();
+}
+
+const Value *elab_expr(Elab *e, Env *env, const Expr *x) {
+    e->nesting++;
+    bool large = e->ir->nodes.n > e->nodes_limit || ++e->work > e->work_limit || e->nesting > MAX_NESTING;
+    const Value *v = large ? too_large(e, x) : elab_kind(e, env, x);
+    e->nesting--;
+    return v;
 }

@@ -135,7 +135,8 @@ const Value *elab_input_like(Elab *e, const char *name, const Value *like, Span 
     int64_t dims[IR_MAX_RANK];
     for (int i = 0; i < like->u.num.nsyms; i++) dims[i] = elab_sym_extent(e, like->u.num.syms[i]);
     for (int p = 0; p < (like->u.num.complex ? 2 : 1); p++)
-        parts[p] = ir_input(e->ir, name, like->u.num.nsyms, dims, false, like->u.num.boolean);
+        parts[p] = ir_input(e->ir, like->u.num.complex ? arena_printf(e->arena, "%s.%s", name, p ? "im" : "re") : name,
+                            like->u.num.nsyms, dims, false, like->u.num.boolean);
     return value_array(e, parts[0], parts[1], 0, NULL, like->u.num.nsets, like->u.num.sets, at);
 }
 
@@ -617,6 +618,7 @@ static void run_block(Elab *e, Run *r, const Block *b) {
             return;
         }
         run_stmt(e, r, b->stmts[i]);
+        if (b->stmts[i]->kind == ST_ERROR) return;           /* what it would have bound is unknown */
     }
 }
 

@@ -387,6 +387,9 @@ static void declare(Model *m, Arena *arena, const Decl *d) {
         e->globals = env_bind(e, e->globals, d->name, f);
         break;
     }
+    case DC_ERROR:                  /* the parser reported it; its name is known, its value is not */
+        if (d->name && !env_find(e->globals, d->name)) e->globals = env_bind(e, e->globals, d->name, value_error());
+        break;
     default: break;
     }
 }
@@ -396,12 +399,22 @@ static bool is_function(const Decl *d) {
     return d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER;
 }
 
+/* Without an imported file most names are missing, and functions that use themselves
+ * could be written out for ever; other mistakes leave the rest worth elaborating. */
+static bool is_unusable(const Sink *s) {
+    static const char *const codes[] = {"E0128", "E0301", "E0302", "E0601"};
+    for (int i = 0; i < s->diags.n; i++)
+        for (int k = 0; k < LQ_COUNT(codes); k++)
+            if (!strcmp(s->diags.data[i]->code, codes[k])) return true;
+    return s->nerrors > s->limit;
+}
+
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library, Override *overrides, int noverrides) {
     Model *m = arena_alloc(arena, sizeof *m);
     Elab *e = arena_alloc(arena, sizeof *e);
     *m = (Model){.front = front, .elab = e, .overrides = overrides, .noverrides = noverrides, .library = library, .path = path};
     e->front = front, e->ir = ir_new(), e->arena = arena, e->model = m;
-    e->iteration = aff_const(e->ir, 0), e->iterations = 1, e->nodes_limit = 4000000;
+    e->iteration = aff_const(e->ir, 0), e->iterations = 1, e->nodes_limit = 2000000, e->work_limit = 4000000;
     size_t len;
     const char *prelude = arena_printf(arena, "%s/prelude.lqft", library);
     char *text = read_whole(arena, prelude, &len);
@@ -409,7 +422,9 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
     text = read_whole(arena, path, &len);
     if (text) load_file(m, arena, path, text, len, true);
     resolve_model(m);
-    if (front->sink.nerrors) return m;        /* names first: the rest would only repeat them */
+    m->unusable = is_unusable(&front->sink);
+    if (m->unusable) return m;
+    for (int i = 0; i < front->sink.diags.n; i++) elab_mark(e, front->sink.diags.data[i]->labels[0].at);
     for (int i = 0; i < m->decls.n; i++)
         if (is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
     for (int i = 0; i < m->decls.n; i++)

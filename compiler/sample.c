@@ -33,7 +33,7 @@ typedef struct Sampling {
     Executable *x;
     int         lanes, nblocks;
     LaneBlock      *blocks;
-    uint32_t    step;                 /* steps done so far */
+    uint32_t    step, phase_start;    /* steps done so far; where warm-up or measurement began */
     int64_t     chunk;                /* steps (warm-up) or draws in this visit */
     bool        warming;
     int64_t     draw;                 /* draws done */
@@ -201,7 +201,7 @@ static void progress_line(const Sampling *s, Progress *p, int64_t done, int64_t 
     p->last = t;
     double acceptance = 0, rate = (double)s->step / (t - p->start + 1e-9) * (double)s->data->chains;
     for (int64_t c = 0; c < s->data->chains; c++) acceptance += s->accept_sum[c];
-    acceptance /= (double)s->step * (double)s->data->chains + 1e-300;
+    acceptance /= (double)(s->step - s->phase_start) * (double)s->data->chains + 1e-300;
     double left = done ? (t - p->start) * (double)(total - done) / (double)done : 0;
     fprintf(stderr, "%s%s: %s %lld/%lld, %.3g steps/s", p->tty ? "\r\033[K" : "", s->t->method, s->warming ? "warm-up" : "draw",
             (long long)(s->warming ? s->step : s->draw), (long long)(s->warming ? s->t->warmup : s->t->draws), rate);
@@ -336,6 +336,7 @@ static void end_warmup(Sampling *s) {
     memset(s->accept_sum, 0, (size_t)d->chains * sizeof *s->accept_sum);
     s->warming = false;
     s->flag = 0;
+    s->phase_start = s->step;
 }
 
 static int run_chains(Sampling *s) {

@@ -41,6 +41,7 @@ static Ref simplify_mul(Ir *ir, Ref a, Ref b) {
     if (is(ir, a, 0)) return a;
     if (is(ir, a, 1)) return b;
     if (is(ir, a, -1)) return ir_unary(ir, SC_NEG, b);
+    if (a == b && op_of(ir, a) == SC_SQRT) return NARG(ir, a, 0);      /* |z|^2 has no root in it */
     if (op_of(ir, a) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, NARG(ir, a, 0), b));
     if (op_of(ir, b) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, a, NARG(ir, b, 0)));
     if (ir_is_const(ir, b, NULL)) return ir_binary(ir, SC_MUL, b, a);
@@ -275,6 +276,47 @@ static void collect_factors(Normal *w, Sum *s, Ref r, double *c) {
     else vec_push(&s->factors, done);
 }
 
+/* The factor (-1)^turns that differentiation makes: a read of ones across an
+ * antiperiodic edge. */
+static bool is_turn_sign(const Ir *ir, Ref f) {
+    if (op_of(ir, f) != SC_READ || NODE(ir, f)->nidx != 1 || NIDX(ir, f, 0)->mode != IX_ANTIPERIODIC) return false;
+    Ref array = NARG(ir, f, 0);
+    if (op_of(ir, array) != AR_CONST) return false;
+    const ConstData *c = &ir->consts.data[NODE(ir, array)->aux];
+    for (int64_t i = 0; i < c->n; i++)
+        if (c->data[i] != 1) return false;
+    return true;
+}
+
+/* sign(i) a[…, i mod n, …] is the antiperiodic read a[…, i, …]; 0: another factor. */
+static Ref absorb_sign(Ir *ir, Ref sign, Ref f) {
+    if (op_of(ir, f) != SC_READ) return 0;
+    Index want = *NIDX(ir, sign, 0), ix[IR_MAX_RANK];
+    int n = NODE(ir, f)->nidx, at = -1;
+    for (int i = 0; i < n; i++) {
+        ix[i] = *NIDX(ir, f, i);
+        if (ix[i].mode == IX_PERIODIC && ix[i].aff == want.aff && ix[i].n == want.n) at = i;
+    }
+    if (at < 0) return 0;
+    ix[at].mode = IX_ANTIPERIODIC;
+    return ir_read(ir, NARG(ir, f, 0), ix);
+}
+
+static void fold_signs(Ir *ir, Sum *s, Term *t) {
+    Ref *f = s->factors.data + t->first;
+    for (int i = 0; i < t->n; i++) {
+        if (!is_turn_sign(ir, f[i])) continue;
+        for (int j = 0; j < t->n; j++) {
+            Ref read = j != i ? absorb_sign(ir, f[i], f[j]) : 0;
+            if (!read || op_of(ir, read) != SC_READ) continue;
+            f[j] = read;
+            f[i] = f[--t->n];
+            i = -1;
+            break;
+        }
+    }
+}
+
 static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
     Ir *ir = w->ir;
     Op op = op_of(ir, r);
@@ -293,6 +335,7 @@ static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
     if (op == SC_MUL || op == SC_NEG || op == SC_CONST) collect_factors(w, s, r, &t.c);
     else vec_push(&s->factors, normalize(w, r));
     t.n = s->factors.n - t.first;
+    fold_signs(ir, s, &t);
     sort_refs(s->factors.data + t.first, t.n);
     vec_push(&s->terms, t);
 }

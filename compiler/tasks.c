@@ -551,6 +551,12 @@ static void plan_save(Model *m, Plan *p, const Decl *d) {
         return;
     }
     if (d->value->kind == EX_NAME && (t->report = report_named(p, d->value->name))) return;
+    const Value *known = d->value->kind == EX_NAME ? env_find(e->globals, d->value->name) : NULL;
+    if (known && known->kind == VK_NUM && known->u.num.complex) {
+        Diag *g = elab_error(e, "E0605", d->value->at, "`%s` is complex: save its real and its imaginary part", d->value->name);
+        diag_help(&e->front->sink, g, "report re = Re(E[…]), and save re");
+        return;
+    }
     t->sample = e->sample;
     t->primary = primary_of(e, d->value);
 }

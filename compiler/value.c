@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_LEAVES 64            /* of a tuple */
+
 Value *value_new(Elab *e, ValueKind kind, Span at) {
     Value *v = arena_alloc(e->arena, sizeof *v);
     v->kind = kind;
@@ -38,8 +40,15 @@ bool value_is_const(const Elab *e, const Value *v, double *out) {
 
 const Value *value_tuple(Elab *e, int n, const Value *const *items, Span at) {
     if (n == 1) return items[0];
+    int leaves = 0;
+    for (int i = 0; i < n; i++) {
+        if (items[i]->kind == VK_ERROR) return items[i];
+        leaves += items[i]->kind == VK_TUPLE ? items[i]->u.tuple.leaves : 1;
+    }
+    if (leaves > MAX_LEAVES) return ELAB_FAIL(e, "E0209", at, "a tuple of more than %d values", MAX_LEAVES);
     Value *v = value_new(e, VK_TUPLE, at);
     v->u.tuple.n = n;
+    v->u.tuple.leaves = leaves;
     v->u.tuple.items = arena_alloc(e->arena, (size_t)n * sizeof *v->u.tuple.items);
     memcpy(v->u.tuple.items, items, (size_t)n * sizeof *items);
     return v;

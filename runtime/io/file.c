@@ -24,6 +24,9 @@ int file_error(char *err, size_t errlen, const char *path, const char *fmt, ...)
 int file_create(NewFile *nf, const char *path, char *err, size_t errlen)
 {
     size_t n = strlen(path);
+    struct stat there;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) /* a device is never replaced */
+        return file_error(err, errlen, path, "cannot create: this is no ordinary file");
     *nf = (NewFile){NULL, lq_alloc(n + 1), lq_alloc(n + 32)};
     memcpy(nf->path, path, n + 1);
     snprintf(nf->temporary, n + 32, "%s.%ld.tmp", path, (long)getpid());

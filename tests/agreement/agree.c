@@ -1,0 +1,536 @@
+/* agree.c — the interpreter, LLVM without optimisation and LLVM with it must agree on
+ * random well-typed programs (gen.py), bit for bit: all of them call the same vector
+ * functions and keep the order of kernel.h, so the bound is 0 ulp, everywhere (a NaN
+ * equals a NaN).  Each program's start, step and measure functions, its reports with
+ * their gradients, and the gradients of its actions run on
+ *     LLVM optimised, 8 lanes      the reference; its state goes on to the next step
+ *     LLVM unoptimised, 8 lanes    all lanes
+ *     the interpreter              three of the lanes
+ *     LLVM with 1 lane, both ways  two of the lanes
+ * and every function passes ir_verify and kernel_verify.  Gradients of smooth actions
+ * are compared with central differences, whose error must fall like h^2.
+ *
+ *     agree [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]
+ *
+ * Programs run in batches in child processes, so that a crash costs one batch, which
+ * is then run again one by one.  Exit status 1 when anything disagrees or crashes, or
+ * when fewer than 95 % of the generated programs are well typed. */
+#include "../../compiler/run.h"
+#include "../../runtime/philox.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef AGREE_DIR
+#define AGREE_DIR "tests/agreement"
+#endif
+#ifndef LQFT_STDLIB
+#define LQFT_STDLIB "stdlib"
+#endif
+
+enum { LANES = 8, BATCH = 8, STEPS = 3, MAX_FUNCS = 4096, LIMIT_SECONDS = 60 };
+#define SEED 77u
+
+static const uint32_t chains[LANES] = {0, 1, 2, 3, 11, 5, 1000000, 7};
+
+/* ---- what a child says ---------------------------------------------------------------------- */
+
+static FILE *say_to;
+static const char *current;          /* the program being run */
+static void say(char kind, const char *fmt, ...) LQ_PRINTF(2, 3);
+static void say(char kind, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(say_to, "%c %s: ", kind, current);
+    vfprintf(say_to, fmt, ap);
+    fprintf(say_to, "\n");
+    va_end(ap);
+    fflush(say_to);
+}
+
+/* ---- a program and its functions ---------------------------------------------------------------- */
+
+typedef struct Prog {
+    const char *path;
+    Session s;
+    RunOptions o;
+    bool    smooth, ok;
+    int     first;                 /* of its functions in the batch */
+    struct Slope { IrFunc value, grad; Ref in[64]; int nin; bool complex, field_complex[64]; FieldKind kind[64]; const char *name;
+                   int at; } slope[8];
+    int     nslopes;
+} Prog;
+
+static IrFunc  *funcs[MAX_FUNCS];
+static KProgram *fused[MAX_FUNCS];
+static Prog    *owner[MAX_FUNCS];
+static int      nfuncs;
+static Arena   *arena;
+
+static int add(Prog *p, IrFunc *f) {
+    if (nfuncs == MAX_FUNCS) abort();
+    current = p->path;
+    const char *broken = ir_verify(f);
+    if (broken) { say('F', "ir_verify of %s: %s", f->name, broken); return -1; }
+    KProgram *k = fuse(f, arena);
+    broken = kernel_verify(k);
+    if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
+    owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k;
+    return nfuncs++;
+}
+
+static bool is_smooth(const char *path) {
+    FILE *f = fopen(path, "r");
+    char line[64] = "";
+    bool smooth = f && fgets(line, sizeof line, f) && strstr(line, "# smooth");
+    if (f) fclose(f);
+    return smooth;
+}
+
+/* S and grad S of an action as functions of its fields. */
+static void add_action(Prog *p, const Decl *d) {
+    Elab *e = p->s.model->elab;
+    const Value *point[16];
+    const FieldInfo *fields[16];
+    if (p->nslopes == LQ_COUNT(p->slope)) return;
+    const Value *g = action_gradient(e, d, point, fields);
+    if (!g) return;
+    if (g->kind == VK_ERROR) { say('N', "the action %s has no gradient", d->name); return; }
+    struct Slope *s = &p->slope[p->nslopes];
+    Span at[16];
+    for (int i = 0; i < 16; i++) at[i] = d->name_at;
+    const Value *S = elab_call(e, env_find(e->globals, d->name), d->nparams, point, at, 0, NULL, NULL, d->name_at);
+    if (S->kind != VK_NUM) return;
+    s->name = d->name;
+    Ref *out = arena_alloc(arena, 64 * sizeof *out), *value = arena_alloc(arena, 2 * sizeof *value);
+    int n = 0;
+    value[n++] = ir_map(e->ir, 0, NULL, S->u.num.re);
+    if ((s->complex = S->u.num.complex)) value[n++] = ir_map(e->ir, 0, NULL, S->u.num.im);
+    s->value = (IrFunc){.name = "action", .out = value, .nout = n, .ir = e->ir};
+    n = 0;
+    for (int k = 0; k < d->nparams; k++) {
+        const Value *gk = g->kind == VK_TUPLE ? g->u.tuple.items[k] : g;
+        for (int im = 0; im < (point[k]->u.num.complex ? 2 : 1); im++) {
+            s->in[s->nin] = value_node(e, point[k], im);
+            s->field_complex[s->nin] = point[k]->u.num.complex;
+            s->kind[s->nin++] = fields[k]->kind;
+        }
+        for (int im = 0; im < (gk->u.num.complex ? 2 : 1); im++) out[n++] = value_node(e, gk, im);
+    }
+    s->grad = (IrFunc){.name = "gradient", .in = s->in, .nin = s->nin, .out = out, .nout = n, .ir = e->ir};
+    s->value.in = s->in, s->value.nin = s->nin;
+    simplify_roots(e->ir, s->value.nout, value);
+    simplify_roots(e->ir, n, out);
+    s->at = nfuncs;
+    if (add(p, &s->value) >= 0 && add(p, &s->grad) >= 0) p->nslopes++;
+}
+
+static bool load(Prog *p) {
+    current = p->path;
+    p->o = (RunOptions){.path = p->path, .library = LQFT_STDLIB, .seed = SEED};
+    p->smooth = is_smooth(p->path);
+    session_open(&p->s, &p->o, false);
+    Sink *k = &p->s.front.sink;
+    if (k->nerrors) {
+        for (int i = 0; i < k->diags.n; i++)
+            if (k->diags.data[i].severity == SEV_ERROR) {
+                int line, column;
+                Diag *d = &k->diags.data[i];
+                source_position(&p->s.front.sources, d->labels[0].at.file, d->labels[0].at.lo, &line, &column);
+                say(strstr(d->message, "internal") ? 'F' : 'R', "%d:%d: %s %s", line, column, d->code, d->message);
+                break;
+            }
+        return false;
+    }
+    p->first = nfuncs;
+    for (int i = 0; i < p->s.plan->tasks.n; i++) {
+        Task *t = p->s.plan->tasks.data[i];
+        if (t->kind == TASK_SAMPLE && (add(p, &t->sample->init) < 0 || add(p, &t->sample->step) < 0 || add(p, &t->sample->measure) < 0)) return false;
+        if (t->kind == TASK_REPORT && (add(p, &t->report->eval) < 0 || (t->report->has_vjp && add(p, &t->report->vjp) < 0))) return false;
+    }
+    for (int i = 0; i < p->s.model->decls.n; i++)
+        if (p->s.model->decls.data[i]->kind == DC_ACTION) add_action(p, p->s.model->decls.data[i]);
+    return true;
+}
+
+/* ---- running one function everywhere ---------------------------------------------------------------- */
+
+enum { O1_W8, O0_W8, O1_W1, O0_W1, NMACHINES };
+static const char *const machine_name[] = {"O1, 8 lanes", "O0, 8 lanes", "O1, 1 lane", "O0, 1 lane"};
+static Compiled *machine[NMACHINES];
+
+static double *numbers(int64_t n) {
+    double *p = lq_alloc_vectors((size_t)(n + 16) * sizeof *p);
+    if (!p) abort();
+    for (int64_t i = 0; i < n; i++) p[i] = 1e300;        /* what is not written shows */
+    return p;
+}
+
+static bool same(double a, double b) { return (isnan(a) && isnan(b)) || !memcmp(&a, &b, sizeof a); }
+
+static bool compare(int f, const char *who, int lane, int o, const double *got, int stride, int at, const double *want) {
+    int64_t n = ir_elements(funcs[f]->ir, funcs[f]->out[o]);
+    for (int64_t k = 0; k < n; k++) {
+        double g = got[k * stride + at], w = want[k * LANES + lane];
+        if (same(g, w)) continue;
+        say('F', "%s: output %d, element %lld, lane %d: %s gives %.17g (%a), O1, 8 lanes %.17g (%a)", funcs[f]->name, o, (long long)k, lane, who, g, g, w, w);
+        return false;
+    }
+    return true;
+}
+
+/* in: 8 lanes (uniform inputs: once); out: what the optimised code with 8 lanes gives. */
+static bool run_everywhere(int f, const double *const *in, double *const *out, uint32_t step) {
+    const IrFunc *q = funcs[f];
+    current = owner[f]->path;
+    double *scratch = numbers(fused[f]->scratch * LANES);
+    CallArgs a = {.in = in, .out = out, .scratch = scratch, .seed = SEED, .step = step, .chains = chains};
+    backend_llvm.call(machine[O1_W8], f, &a);
+    double **other = lq_alloc((size_t)(q->nout + 1) * sizeof *other);
+    const double **one = lq_alloc((size_t)(q->nin + 1) * sizeof *one);
+    for (int o = 0; o < q->nout; o++) other[o] = numbers(ir_elements(q->ir, q->out[o]) * LANES);
+    a.out = other;
+    backend_llvm.call(machine[O0_W8], f, &a);
+    bool ok = true;
+    for (int o = 0; o < q->nout && ok; o++)
+        for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[O0_W8], l, o, other[o], LANES, l, out[o]);
+    static const int interpreted[] = {0, 3, 6}, single[] = {0, 4};
+    for (int which = 0; which < 7 && ok; which++) {
+        int lane = which < 3 ? interpreted[which] : single[(which - 3) / 2];
+        for (int i = 0; i < q->nin; i++) {
+            if (NODE(q->ir, q->in[i])->uniform) { one[i] = in[i]; continue; }
+            int64_t n = ir_elements(q->ir, q->in[i]);
+            double *copy = numbers(n);
+            for (int64_t k = 0; k < n; k++) copy[k] = in[i][k * LANES + lane];
+            one[i] = copy;
+        }
+        const char *who = "the interpreter";
+        if (which < 3) interp_call(q, one, other, (RandKey){SEED, chains[lane], step});
+        else {
+            int m = which % 2 ? O1_W1 : O0_W1;
+            who = machine_name[m];
+            CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = &chains[lane]};
+            backend_llvm.call(machine[m], f, &b);
+        }
+        for (int o = 0; o < q->nout && ok; o++) ok = compare(f, who, lane, o, other[o], 1, 0, out[o]);
+        for (int i = 0; i < q->nin; i++)
+            if (!NODE(q->ir, q->in[i])->uniform) free((double *)one[i]);
+    }
+    for (int o = 0; o < q->nout; o++) free(other[o]);
+    free(other), free(one), free(scratch);
+    return ok;
+}
+
+static double **outputs(const IrFunc *f, int lanes) {
+    double **out = lq_alloc((size_t)(f->nout + 1) * sizeof *out);
+    for (int o = 0; o < f->nout; o++) out[o] = numbers(ir_elements(f->ir, f->out[o]) * lanes);
+    return out;
+}
+
+static void release(double **x, int n) {
+    for (int i = 0; i < n; i++) free(x[i]);
+    free(x);
+}
+
+static double noise(uint32_t draw, int64_t site, uint32_t chain) {
+    double v;
+    lq_rand_normal(&v, 1, &chain, SEED, 9, draw, 0, (uint32_t)site);
+    return v;
+}
+
+/* ---- gradients against differences ---------------------------------------------------------------------- */
+
+static int slopes_checked;
+
+/* (S(q + h d) - S(q - h d))/2h */
+static void difference(const struct Slope *s, const double *const *x, double h, double out[2]) {
+    double value[2][2] = {{0}}, *to[2];
+    double **at = lq_alloc((size_t)(s->nin + 1) * sizeof *at);
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < s->nin; i++) {
+            int64_t n = ir_elements(s->value.ir, s->in[i]);
+            at[i] = numbers(n);
+            for (int64_t k = 0; k < n; k++) at[i][k] = x[i][k] + (side ? -h : h) * noise(50 + (uint32_t)i, k, 0);
+        }
+        to[0] = &value[side][0], to[1] = &value[side][1];
+        interp_call(&s->value, (const double *const *)at, to, (RandKey){SEED, 0, 0});
+        for (int i = 0; i < s->nin; i++) free(at[i]);
+    }
+    free(at);
+    for (int c = 0; c < 2; c++) out[c] = (value[0][c] - value[1][c]) / (2 * h);
+}
+
+/* The error must be small somewhere, and fall by four from h to h/2 where it is not round-off. */
+static void check_slope(const struct Slope *s, const double *const *x, double *const *g) {
+    double exact[2] = {0, 0}, scale = 1e-3;
+    int part = 0;
+    for (int i = 0; i < s->nin; i++) {
+        int64_t n = ir_elements(s->value.ir, s->in[i]);
+        bool pair = s->field_complex[i];
+        for (int64_t k = 0; k < n; k++) {
+            double d = noise(50 + (uint32_t)i, k, 0), e = pair ? noise(51 + (uint32_t)i, k, 0) : 0;
+            if (s->complex) {                       /* holomorphic: grad times a complex direction */
+                exact[0] += g[part][k] * d - g[part + 1][k] * e;
+                exact[1] += g[part + 1][k] * d + g[part][k] * e;
+                scale += (fabs(g[part][k]) + fabs(g[part + 1][k])) * (fabs(d) + fabs(e));
+            } else {
+                exact[0] += g[part][k] * d + (pair ? g[part + 1][k] * e : 0);
+                scale += fabs(g[part][k] * d) + (pair ? fabs(g[part + 1][k] * e) : 0);
+            }
+        }
+        part += pair || s->complex ? 2 : 1;
+        i += pair;
+    }
+    if (!isfinite(exact[0]) || !isfinite(exact[1])) return;
+    for (int c = 0; c < (s->complex ? 2 : 1); c++) {
+        double err[9], best = INFINITY, h = 1.0 / 128;
+        bool falls = false, finite = true;
+        for (int i = 0; i < 9; i++, h /= 2) {
+            double d[2];
+            difference(s, x, h, d);
+            finite &= isfinite(d[c]);
+            err[i] = fabs(d[c] - exact[c]);
+            if (err[i] < best) best = err[i];
+            if (i > 0 && err[i - 1] > 3.2 * err[i] && err[i - 1] < 5 * err[i]) falls = true;
+        }
+        if (!finite) continue;
+        slopes_checked++;
+        if (best > 1e-6 * scale || (err[0] > 1e-4 * scale && !falls))
+            say('F', "gradient of %s: %.15g, errors of differences %.3g %.3g %.3g … %.3g %.3g (terms %.3g)", s->name, exact[c], err[0], err[1], err[2], err[7], err[8], scale);
+    }
+}
+
+static void run_slope(Prog *p, struct Slope *s) {
+    double **x = lq_alloc(64 * sizeof *x);
+    for (int i = 0; i < s->nin; i++) {
+        int64_t n = ir_elements(s->value.ir, s->in[i]);
+        x[i] = numbers(n * LANES);
+        for (int64_t k = 0; k < n; k++)
+            for (int l = 0; l < LANES; l++) {
+                double v = noise((uint32_t)i, k, chains[l]);
+                x[i][k * LANES + l] = s->kind[i] == FIELD_POSITIVE ? exp(0.5 * v) : v;
+            }
+    }
+    double **value = outputs(&s->value, LANES), **g = outputs(&s->grad, LANES);
+    bool ok = run_everywhere(s->at, (const double *const *)x, value, 0) && run_everywhere(s->at + 1, (const double *const *)x, g, 0);
+    if (ok && p->smooth) {
+        for (int i = 0; i < s->nin; i++)                 /* lane 0 */
+            for (int64_t k = 0; k < ir_elements(s->value.ir, s->in[i]); k++) x[i][k] = x[i][k * LANES];
+        for (int i = 0; i < s->grad.nout; i++)
+            for (int64_t k = 0; k < ir_elements(s->value.ir, s->grad.out[i]); k++) g[i][k] = g[i][k * LANES];
+        check_slope(s, (const double *const *)x, g);
+    }
+    release(x, s->nin), release(value, s->value.nout), release(g, s->grad.nout);
+}
+
+/* ---- a whole program --------------------------------------------------------------------------------------- */
+
+static bool run_sample(SampleTask *t, int f) {
+    double **state = outputs(&t->init, LANES), flag = 1;
+    int n = t->state_in.n;
+    bool ok = run_everywhere(f, NULL, state, 0);
+    const double **in = lq_alloc((size_t)(n + 2) * sizeof *in);
+    for (uint32_t step = 0; step < STEPS && ok; step++) {
+        double **next = outputs(&t->step, LANES);
+        for (int i = 0; i < n; i++) in[i] = state[i];
+        in[n] = &flag;
+        flag = step == 0;
+        ok = run_everywhere(f + 1, in, next, step);
+        release(state, n);
+        state = next;
+        for (int i = n; i < t->step.nout; i++) free(next[i]);
+        double **measured = outputs(&t->measure, LANES);
+        for (int i = 0; i < n; i++) in[i] = state[i];
+        ok = ok && run_everywhere(f + 2, in, measured, step);
+        release(measured, t->measure.nout);
+    }
+    release(state, n);
+    free(in);
+    return ok;
+}
+
+static bool run_uniform(IrFunc *q, int f) {
+    double **x = lq_alloc((size_t)(q->nin + 1) * sizeof *x), **out = outputs(q, LANES);
+    for (int i = 0; i < q->nin; i++) {
+        int64_t n = ir_elements(q->ir, q->in[i]);
+        x[i] = numbers(n);
+        for (int64_t k = 0; k < n; k++) x[i][k] = noise((uint32_t)i, k, 3);
+    }
+    bool ok = run_everywhere(f, (const double *const *)x, out, 0);
+    release(x, q->nin), release(out, q->nout);
+    return ok;
+}
+
+static void run_program(Prog *p) {
+    int f = p->first;
+    bool ok = true;
+    for (int i = 0; i < p->s.plan->tasks.n && ok; i++) {
+        Task *t = p->s.plan->tasks.data[i];
+        if (t->kind == TASK_SAMPLE) ok = run_sample(t->sample, f), f += 3;
+        if (t->kind != TASK_REPORT) continue;
+        ok = run_uniform(&t->report->eval, f++);
+        if (ok && t->report->has_vjp) ok = run_uniform(&t->report->vjp, f++);
+    }
+    for (int i = 0; i < p->nslopes && ok; i++) run_slope(p, &p->slope[i]);
+    current = p->path;
+    if (ok) say('A', "%d", slopes_checked);
+    slopes_checked = 0;
+}
+
+static void run_batch(char *const *paths, int n) {
+    static Prog progs[BATCH];
+    arena = arena_new();
+    bool any = false;
+    for (int i = 0; i < n; i++) {
+        progs[i] = (Prog){.path = paths[i]};
+        int before = nfuncs;
+        progs[i].ok = load(&progs[i]);
+        if (!progs[i].ok) nfuncs = before;
+        any |= progs[i].ok;
+    }
+    if (!any) return;
+    for (int m = 0; m < NMACHINES; m++) {
+        char err[512] = "";
+        BackendOptions o = {.lanes = m < 2 ? LANES : 1, .optimize = m % 2 == 0};
+        machine[m] = backend_llvm.compile(fused, nfuncs, &o, err, sizeof err);
+        if (machine[m]) continue;
+        if (n > 1) _exit(99);                     /* again, one by one */
+        say('F', "%s: %s", machine_name[m], err);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        if (progs[i].ok) run_program(&progs[i]);
+}
+
+/* ---- the parent: batches, children, the account ---------------------------------------------------------------- */
+
+typedef struct Child { pid_t pid; FILE *says; char **paths; int n; } Child;
+static int accepted, rejected, failed, no_gradient, slopes, listed;
+
+static const char *base(const char *path) {
+    const char *s = strrchr(path, '/');
+    return s ? s + 1 : path;
+}
+
+static void start(Child *c, char **paths, int n) {
+    *c = (Child){.says = tmpfile(), .paths = paths, .n = n};
+    fflush(NULL);
+    c->pid = fork();
+    if (c->pid < 0 || !c->says) { perror("agree"); exit(2); }
+    if (c->pid) return;
+    alarm(LIMIT_SECONDS);
+    say_to = c->says;
+    run_batch(paths, n);
+    fflush(say_to);
+    _exit(0);
+}
+
+static void account(const char *line) {
+    switch (*line) {
+    case 'A': accepted++, slopes += atoi(strrchr(line, ':') + 1); break;
+    case 'R': rejected++; if (listed++ < 10) printf("rejected  %s", line + 2); break;
+    case 'N': no_gradient++; break;
+    default: failed++; printf("FAILED  %s", line + 2);
+    }
+}
+
+static void finish(Child *c) {
+    int status;
+    waitpid(c->pid, &status, 0);
+    bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    char line[4096];
+    if (good || c->n == 1) {
+        rewind(c->says);
+        while (fgets(line, sizeof line, c->says)) account(line);
+        if (!good) {
+            if (WIFSIGNALED(status)) printf("FAILED  %s: signal %d%s\n", c->paths[0], WTERMSIG(status), WTERMSIG(status) == SIGALRM ? " (too slow)" : "");
+            else printf("FAILED  %s: exit status %d\n", c->paths[0], WEXITSTATUS(status));
+            failed++;
+        }
+    }
+    fclose(c->says);
+    fflush(stdout);
+    if (good || c->n == 1) return;
+    for (int i = 0; i < c->n; i++) {
+        Child one;
+        start(&one, c->paths + i, 1);
+        finish(&one);
+    }
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+typedef VEC(char *) Paths;
+
+static void list(const char *dir, Paths *out) {
+    DIR *d = opendir(dir);
+    if (!d) return;
+    int first = out->n;
+    for (struct dirent *e; (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        if (n < 6 || strcmp(e->d_name + n - 5, ".lqft")) continue;
+        char *path = lq_alloc(strlen(dir) + n + 2);
+        sprintf(path, "%s/%s", dir, e->d_name);
+        vec_push(out, path);
+    }
+    closedir(d);
+    if (out->n > first) qsort(out->data + first, (size_t)(out->n - first), sizeof *out->data, by_name);
+}
+
+static void run_all(Paths *all, int jobs) {
+    Child *child = lq_alloc((size_t)jobs * sizeof *child);
+    int running = 0, next = 0, oldest = 0;
+    while (next < all->n || running) {
+        while (running < jobs && next < all->n) {
+            int n = all->n - next < BATCH ? all->n - next : BATCH;
+            start(&child[(oldest + running++) % jobs], all->data + next, n);
+            next += n;
+        }
+        finish(&child[oldest]);
+        oldest = (oldest + 1) % jobs;
+        running--;
+    }
+    free(child);
+}
+
+int main(int argc, char **argv) {
+    int many = 400, jobs = 2;
+    const char *seed = "1", *keep = NULL;
+    Paths all = {0};
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--many") && i + 1 < argc) many = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--seed") && i + 1 < argc) seed = argv[++i];
+        else if (!strcmp(argv[i], "--jobs") && i + 1 < argc) jobs = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--keep") && i + 1 < argc) keep = argv[++i];
+        else if (argv[i][0] == '-') return fprintf(stderr, "usage: agree [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]\n"), 2;
+        else vec_push(&all, argv[i]);
+    }
+    bool files = all.n > 0;
+    char temporary[] = "/tmp/lqft-agree-XXXXXX", command[4096];
+    int drawn = 0;
+    if (!files) {
+        list(AGREE_DIR "/cases", &all);
+        int cases = all.n;
+        const char *dir = keep ? keep : mkdtemp(temporary);
+        if (!dir) return perror("agree"), 2;
+        snprintf(command, sizeof command, "python3 '%s/gen.py' --seed '%s' --count %d --out '%s'", AGREE_DIR, seed, many, dir);
+        if (many > 0 && system(command) != 0) return fprintf(stderr, "agree: gen.py failed\n"), 2;
+        list(dir, &all);
+        drawn = all.n - cases;
+    }
+    run_all(&all, jobs < 1 ? 1 : jobs);
+    printf("%d programs agree bit for bit, %d rejected by the checker, %d failures; %d gradients compared with differences, %d actions without a gradient\n",
+           accepted, rejected, failed, slopes, no_gradient);
+    bool typed = files || rejected * 20 <= drawn;
+    if (!typed) printf("FAILED  more than 5 %% of the generated programs are rejected\n");
+    if (!files && !keep && !failed) {
+        snprintf(command, sizeof command, "rm -r '%s'", temporary);
+        if (system(command) != 0) perror("agree");
+    } else if (!files) printf("the programs are in %s\n", keep ? keep : temporary);
+    return failed || !typed;
+}
