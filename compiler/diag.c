@@ -14,6 +14,20 @@ static const struct { const char *code, *title; } codes[] = {
 #undef X
 };
 
+/* Names and texts of the user may be megabytes long: the middle is left out. */
+static const char *shortened(char *text)
+{
+    enum { MOST = 700, HEAD = 400, TAIL = 250 };
+    size_t n = strlen(text);
+    if (n <= MOST) return text;
+    size_t head = HEAD, tail = n - TAIL;
+    while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) head--;
+    while (tail < n && ((unsigned char)text[tail] & 0xC0) == 0x80) tail++;
+    memcpy(text + head, "…", 3);
+    memmove(text + head + 3, text + tail, n - tail + 1);
+    return text;
+}
+
 /* ==== collecting ============================================================== */
 
 static Diag *add(Sink *s, Severity severity, const char *code, Span at, const char *fmt, va_list ap)
@@ -32,7 +46,7 @@ static Diag *add(Sink *s, Severity severity, const char *code, Span at, const ch
     }
     Diag *d = arena_alloc(s->arena, sizeof *d);
     *d = (Diag){.severity = severity, .code = known, .nlabels = 1};
-    d->message = arena_vprintf(s->arena, fmt, ap);
+    d->message = shortened(arena_vprintf(s->arena, fmt, ap));
     d->labels[0].at = at;
     vec_push(&s->diags, d);
     return d;
@@ -59,7 +73,7 @@ Diag *diag_warning(Sink *s, const char *code, Span at, const char *fmt, ...)
 #define FORMATTED(s, fmt, text)                          \
     va_list ap;                                          \
     va_start(ap, fmt);                                   \
-    const char *text = arena_vprintf((s)->arena, fmt, ap); \
+    const char *text = shortened(arena_vprintf((s)->arena, fmt, ap)); \
     va_end(ap)
 
 void diag_here(Sink *s, Diag *d, const char *fmt, ...)

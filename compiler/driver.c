@@ -113,13 +113,25 @@ void executable_free(Executable *x) {
 
 /* ---- lqft run --------------------------------------------------------------------------------------- */
 
-/* Names on the command line that are no parameter and no option. */
+/* What the command line may set: parameters, settings, the options of the samplers. */
+static int settable_names(const Session *s, const char **names, int most) {
+    static const char *const settings[] = {"chains", "warmup", "draws", "thin"};
+    int n = 0;
+    for (int i = 0; i < LQ_COUNT(settings); i++) names[n++] = settings[i];
+    for (int i = 0; i < s->model->params.n && n < most; i++) names[n++] = s->model->params.data[i].name;
+    for (int i = 0; i < s->plan->tasks.n; i++) {
+        const Task *t = s->plan->tasks.data[i];
+        const Value *f = t->kind == TASK_SAMPLE ? env_find(s->model->elab->globals, intern(t->sample->method)) : NULL;
+        if (!f || f->kind != VK_FUNC || f->u.func.kind != FN_DECL) continue;
+        for (int k = 0; k < f->u.func.decl->nopts && n < most; k++) names[n++] = f->u.func.decl->opts[k].name;
+    }
+    return n;
+}
+
+/* Names on the command line that are none of these. */
 static int unused_overrides(const Session *s, const RunOptions *o) {
     const char *names[256];
-    int n = 0, bad = 0;
-    for (int i = 0; i < s->model->params.n && n < 250; i++) names[n++] = s->model->params.data[i].name;
-    static const char *const settings[] = {"chains", "warmup", "draws", "thin"};
-    for (int i = 0; i < LQ_COUNT(settings); i++) names[n++] = settings[i];
+    int n = settable_names(s, names, LQ_COUNT(names)), bad = 0;
     for (int i = 0; i < o->noverrides; i++) {
         if (o->overrides[i].used) continue;
         const char *near = diag_nearest(o->overrides[i].name, names, n);
@@ -141,18 +153,23 @@ int session_check(Session *s, const RunOptions *o) {
     return unused_overrides(s, o);
 }
 
+static const SampleData *data_of(const RunResult *r, const ReportTask *t) {
+    return t->sample ? r->samples.data[t->sample->index] : NULL;
+}
+
 static int run_task(RunResult *r, Task *t) {
     switch (t->kind) {
     case TASK_SAMPLE: {
         SampleData *data = NULL;
         int status = sample_run(r, t->sample, &data);
-        vec_push(&r->samples, data);           /* NULL: stopped before the first draw */
-        if (data) summarize_sample(r, data);
-        return status == 75 && !data ? 1 << 8 | 75 : status;
+        if (data) {
+            vec_push(&r->samples, data);
+            summarize_sample(r, data);
+        }
+        return status;
     }
     case TASK_REPORT: {
-        const SampleData *data = t->report->sample ? r->samples.data[t->report->sample->index] : NULL;
-        ReportResult *result = summarize_report(r, t->report, data);
+        ReportResult *result = summarize_report(r, t->report, data_of(r, t->report));
         vec_push(&r->reports, result);
         return 0;
     }
@@ -162,13 +179,27 @@ static int run_task(RunResult *r, Task *t) {
         for (int i = 0; i < t->texts.n; i++) {
             if (!t->reports.data[i]) { fprintf(stderr, "%s ", t->texts.data[i]); continue; }
             const ReportTask *q = t->reports.data[i];
-            ReportResult *result = summarize_report(r, q, q->sample ? r->samples.data[q->sample->index] : NULL);
+            ReportResult *result = summarize_report(r, q, data_of(r, q));
             fprintf(stderr, "%s = %s ", t->texts.data[i], format_value_error(r->arena, result->value[0], result->error[0]));
         }
         fprintf(stderr, "\n");
         return 0;
     }
     return 0;
+}
+
+/* Tasks in order.  After an interruption, those that follow the interrupted sample task
+ * up to the next; none of them when it stopped before its first draw. */
+static int run_tasks(RunResult *r) {
+    int status = 0, samples = 0;
+    for (int i = 0; i < r->plan->tasks.n && (status == 0 || status == 75); i++) {
+        Task *t = r->plan->tasks.data[i];
+        if (status == 75 && (t->kind == TASK_SAMPLE || r->samples.n < samples)) break;
+        samples += t->kind == TASK_SAMPLE;
+        int task_status = run_task(r, t);
+        if (task_status) status = task_status;
+    }
+    return status;
 }
 
 int run_model(const RunOptions *o) {
@@ -179,11 +210,7 @@ int run_model(const RunOptions *o) {
     if (status) { session_close(&s); return status; }
     if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
     RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
-    for (int i = 0; i < s.plan->tasks.n && (status == 0 || status == 75); i++) {
-        int task_status = run_task(&r, s.plan->tasks.data[i]);
-        if (task_status >> 8) { session_close(&s); return task_status & 255; }   /* nothing to report on */
-        if (task_status) status = task_status;
-    }
+    status = run_tasks(&r);
     r.total_seconds = now() - start;
     if (status == 0 || status == 75) {
         if (o->json) output_json(&r, stdout);

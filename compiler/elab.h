@@ -280,6 +280,8 @@ typedef struct Model {
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library,
                   Override *overrides, int noverrides);
 FieldInfo *model_field(const Model *m, const char *name);
+/* Bytes that this machine, or the limit of the process, allows. */
+double available_memory(void);
 /* Folder of a file ("." when it has none). */
 const char *path_folder(Arena *a, const char *path);
 

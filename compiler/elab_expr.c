@@ -59,6 +59,10 @@ bool elab_const(Elab *e, Env *env, const Expr *x, const char *what, double *out)
     if (v->kind == VK_ERROR) return false;
     v = value_number(e, v, x->at, what);
     if (v->kind == VK_ERROR) return false;
+    if (v->u.num.boolean) {
+        elab_error(e, "E0205", x->at, "%s must be a number, and this is a condition", what);
+        return false;
+    }
     if (value_is_const(e, v, out)) return true;
     elab_error(e, "E0213", x->at, "%s must be known before the program runs: a number, parameters and arithmetic on them", what);
     return false;
@@ -685,7 +689,9 @@ const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const 
     const Bind *static_binds[MAX_SETS];
     Sym syms[IR_MAX_RANK], static_syms[MAX_SETS], prefix[IR_MAX_RANK];
     int n = 0, nsyms = 0, nstatic = 0, nprefix = e->active.n;
+    double total = 1;
     bool bad = nbinds > MAX_SETS || nprefix > IR_MAX_RANK;
+    if (bad) elab_error(e, "E0219", at, "more than %d indices at once", nbinds > MAX_SETS ? MAX_SETS : IR_MAX_RANK);
     if (!bad && nprefix) memcpy(prefix, e->active.data, (size_t)nprefix * sizeof *prefix);
     Env *outer = env;
     for (int i = 0; i < nbinds && !bad; i++) {
@@ -697,7 +703,16 @@ const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const 
             if (named && named->kind == VK_SET) s = named->u.set, name = NULL;
             else s = elab_infer_set(e, outer, value, name, binds[i].at);
         }
-        if (!s || nsyms + s->rank > IR_MAX_RANK - nprefix) { bad = true; break; }
+        if (!s) { bad = true; break; }
+        total *= (double)set_size(s);
+        if (total > 2147483648.0) {
+            elab_error(e, "E0233", at, "this array has %.3g elements or more, and 2^31 is the limit", total);
+            bad = true;
+        } else if (nsyms + s->rank > IR_MAX_RANK - nprefix) {
+            elab_error(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
+            bad = true;
+        }
+        if (bad) break;
         Value *index = (Value *)elab_enter(e, s, binds[i].at);
         index->name = name;
         if (set_is_static(s) && name) {

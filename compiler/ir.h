@@ -155,13 +155,15 @@ uint32_t ir_fresh(Ir *ir);                               /* a new free symbol */
 Ref  ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by);
 /* A node with some array nodes replaced by others of the same shape, everywhere below. */
 Ref  ir_subst_arrays(Ir *ir, Ref r, int n, const Ref *from, const Ref *to);
-/* Every map and reduction below the roots with its body replaced by body(ir, it). */
-void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body));
+/* Every map and reduction below the roots with its body replaced by body(ir, it, its axes). */
+void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims));
 /* Free symbols of a scalar expression, sorted; returns the count (<= cap). */
 int  ir_free_syms(const Ir *ir, Ref scalar, Sym *out, int cap);
 /* Calls f on every distinct node reachable from roots, arguments first. */
 void ir_walk(const Ir *ir, int n, const Ref *roots, void (*f)(void *ctx, Ref r), void *ctx);
 bool ir_depends(const Ir *ir, Ref r, Ref on);
+/* About how many elements are computed for r, all iterations of loops included. */
+double ir_work(const Ir *ir, Ref r);
 
 /* ==== simplify.c ============================================================ */
 

@@ -7,7 +7,12 @@
  * Order of reduction (fixed, part of the meaning): the body is accumulated along
  * the last axis into a row value that starts from the identity, rows are
  * accumulated in row-major order of the remaining reduced axes into a total that
- * starts from the identity.  With one reduced axis the row value is the result. */
+ * starts from the identity.  With one reduced axis the row value is the result.
+ *
+ * What an executor promises besides: all roots at a point are evaluated before any
+ * of them is stored; buffers exchanged by a loop stay exchanged after it, also when
+ * an inner loop is entered again; an exchanged KB_OUT buffer is brought home at the
+ * end of the program; a copy may read a uniform buffer into a varying one. */
 #ifndef LQFT_KERNEL_H
 #define LQFT_KERNEL_H
 

@@ -18,7 +18,7 @@ static const char usage[] =
     "usage: lqft run FILE [name=value …] [--seed N] [--chains N] [--threads N]\n"
     "                [--device cpu|interp] [--out DIR] [--json] [--quiet] [--strict] [--plot]\n"
     "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
-    "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, sampler, llvm\n"
+    "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
     "       lqft --version | --help\n";
 
@@ -160,7 +160,10 @@ static int explain(const char *code) {
     char upper[16] = "";
     for (int i = 0; code[i] && i < 15; i++) upper[i] = (char)toupper((unsigned char)code[i]);
     const char *page = diag_explain(upper);
-    if (!page) return usage_error("there is no error called %s", code);
+    if (!page) {
+        fprintf(stderr, "lqft: there is no error called %s; codes look like E0207\n", code);
+        return 2;
+    }
     fputs(page, stdout);
     return 0;
 }
@@ -174,7 +177,7 @@ static int dispatch(CommandLine *c) {
         return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
     }
     if (!c->o.path) return usage_error("which model file?");
-    if (show && !c->what) return usage_error("show what? ast, force, ir, kernels, sampler or llvm");
+    if (show && !c->what) return usage_error("show what? ast, force, ir, kernels or llvm");
     if (!show && c->what) return usage_error("what is `%s`? a parameter is set as name=value", c->what);
     int status = check_input(c->o.path);
     if (status) return status;
@@ -202,6 +205,10 @@ int main(int argc, char **argv) {
     int status = parse_arguments(&c, argc, argv);
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+        fprintf(stderr, "lqft: cannot write to standard output: %s\n", strerror(errno));
+        status = 74;
+    }
     vec_free(&c.overrides);
     arena_free(arena);
     return status;

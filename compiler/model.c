@@ -9,9 +9,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define MAX_EXTENT ((int64_t)1 << 31)
 #define MAX_SITES  ((int64_t)1 << 31)
+#define MAX_DATA   ((int64_t)1 << 27)
+#define MAX_WORK   2e8                /* of data: elements computed, with all iterations */
 
 const char *path_folder(Arena *a, const char *path) {
     const char *slash = strrchr(path, '/');
@@ -23,6 +27,13 @@ FieldInfo *model_field(const Model *m, const char *name) {
     for (int i = 0; i < m->fields.n; i++)
         if (m->fields.data[i]->name == name) return m->fields.data[i];
     return NULL;
+}
+
+double available_memory(void) {
+    struct rlimit limit;
+    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && (double)limit.rlim_cur < bytes) bytes = (double)limit.rlim_cur;
+    return bytes;
 }
 
 /* ---- files and imports --------------------------------------------------------------------- */
@@ -256,6 +267,12 @@ static bool declared_sets(Model *m, const Bind *binds, int n, IndexSet **sets, S
     return true;
 }
 
+static double elements(IndexSet *const *sets, int n) {
+    double total = 1;
+    for (int i = 0; i < n; i++) total *= (double)set_size(sets[i]);
+    return total;
+}
+
 static void declare_field(Model *m, Arena *arena, const Decl *d) {
     static const struct { const char *name; FieldKind kind; } kinds[] = {
         {"real", FIELD_REAL}, {"positive", FIELD_POSITIVE}, {"angle", FIELD_ANGLE}, {"complex", FIELD_COMPLEX}};
@@ -266,6 +283,10 @@ static void declare_field(Model *m, Arena *arena, const Decl *d) {
         f->at = d->names_at[k];
         f->nsets = d->nbinds;
         bool ok = declared_sets(m, d->binds, d->nbinds, f->sets, d->name_at), known = false;
+        if (ok && 64 * elements(f->sets, d->nbinds) > available_memory()) {
+            elab_error(e, "E0233", f->at, "the field `%s` has %.3g elements, too many for the memory of this machine", f->name, elements(f->sets, d->nbinds));
+            ok = false;
+        }
         const char *names[LQ_COUNT(kinds)];
         for (int i = 0; i < LQ_COUNT(kinds); i++) {
             names[i] = kinds[i].name;
@@ -294,6 +315,26 @@ static Ref evaluate_constant(Elab *e, Ref node) {
     Ref out = ir_const_array(e->ir, rank, dims, data);
     free(data);
     return out;
+}
+
+static bool all_finite(const double *data, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(data[i])) return false;
+    return true;
+}
+
+/* Data are computed while the program is compiled: not for minutes. */
+static bool affordable(Elab *e, const Value *v, const Decl *d) {
+    double n = elements(v->u.num.sets, v->u.num.nsets);
+    if (n > MAX_DATA) {
+        elab_error(e, "E0233", d->name_at, "the data `%s` have %.3g elements, more than 2^27", d->name, n);
+        return false;
+    }
+    double work = ir_work(e->ir, value_node(e, v, false)) + (v->u.num.complex ? ir_work(e->ir, value_node(e, v, true)) : 0);
+    if (work <= MAX_WORK) return true;
+    Diag *g = elab_error(e, "E0311", d->value->at, "computing `%s` takes about %.2g steps, and data are computed before the run", d->name, work);
+    diag_help(&e->front->sink, g, "make it a `def`, which is computed where it is used");
+    return false;
 }
 
 static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) {
@@ -335,6 +376,8 @@ static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) 
         Diag *g = elab_error(e, "E0604", x->list[0]->at, "%s has %lld numbers, and `%s` has %lld elements", path, (long long)count, d->names[which], (long long)want);
         for (int i = 0; i < d->nbinds && i < 3; i++) diag_label(&e->front->sink, g, sets[i]->at, "%s", set_describe(arena, sets[i]));
         v = value_error();
+    } else if (!all_finite(data, count)) {
+        v = ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: not all of its numbers are finite", path);
     } else {
         v = value_array(e, ir_const_array(e->ir, rank, dims, data), 0, 0, NULL, d->nbinds, sets, d->names_at[which]);
     }
@@ -357,6 +400,7 @@ static void declare_data(Model *m, Arena *arena, const Decl *d) {
         else v = value_close(e, elab_data_expr(e, e->globals, d->value));
         if (v->kind != VK_ERROR && v->kind != VK_NUM)
             v = ELAB_FAIL(e, "E0225", d->value->at, "data are numbers, and this is %s", value_describe(e, v));
+        if (v->kind == VK_NUM && !affordable(e, v, d)) v = value_error();
         if (v->kind == VK_NUM) {
             Ref re = evaluate_constant(e, value_node(e, v, false));
             Ref im = v->u.num.complex ? evaluate_constant(e, value_node(e, v, true)) : 0;

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_DECLARATIONS 20000
+#define MAX_STATEMENTS   10000        /* of a block */
+
 typedef struct Global { const char *name; Span at; const Decl *decl; int order; } Global;
 typedef struct Edge { int from, to; } Edge;                  /* numbers of globals */
 typedef struct Escape { const char *name; const Expr *binder; } Escape;
@@ -292,6 +295,11 @@ static void walk_stmt(Resolver *r, const Stmt *s) {
 }
 
 static void walk_block(Resolver *r, const Block *b) {
+    if (b->n > MAX_STATEMENTS) {
+        Diag *d = diag_error(r->sink, "E0302", b->stmts[0]->at, "a block of %d statements; %d is the limit", b->n, MAX_STATEMENTS);
+        diag_help(r->sink, d, "use an array and a binder, or repeat with `repeat n { … }`");
+        return;
+    }
     for (int i = 0; i < b->n; i++) walk_stmt(r, b->stmts[i]);
 }
 
@@ -541,6 +549,13 @@ static void free_resolver(Resolver *r) {
 
 void resolve_model(Model *m) {
     Resolver r = {.m = m, .sink = &m->front->sink, .current = -1};
+    int n = m->decls.n + m->tasks.n;
+    if (n > MAX_DECLARATIONS) {
+        const Decl *last = m->decls.n ? m->decls.data[m->decls.n - 1] : m->tasks.data[n - 1];
+        Diag *d = diag_error(r.sink, "E0302", last->at, "a program of %d declarations; %d is the limit", n, MAX_DECLARATIONS);
+        diag_help(r.sink, d, "many numbers are an array: `data a[i in 0..999] = load(\"numbers.csv\")`");
+        return;
+    }
     r.silent = lacks_import(r.sink);
     collect_globals(&r);
     for (int i = 0; i < m->decls.n; i++) {

@@ -44,6 +44,39 @@ bool ir_depends(const Ir *ir, Ref r, Ref on) {
     return s.found;
 }
 
+/* A node belongs to the loops whose carries or iteration numbers it depends on. */
+typedef struct Work { const Ir *ir; uint64_t *loops; double total; } Work;
+
+static void work_visit(void *ctx, Ref r) {
+    Work *w = ctx;
+    const Ir *ir = w->ir;
+    const Node *n = NODE(ir, r);
+    uint64_t in = 0;
+    for (uint32_t i = 0; i < n->nargs; i++) in |= w->loops[NARG(ir, r, i)];
+    for (int i = 0; i < n->nidx; i++) {
+        const Affine *a = aff_get(ir, NIDX(ir, r, i)->aff);
+        for (int k = 0; k < a->n; k++)
+            if (a->t[k].sym >= SYM_LOOP) in |= 1ull << (a->t[k].sym - SYM_LOOP) % 64;
+    }
+    if (n->op == AR_CARRY) in |= 1ull << n->aux % 64;
+    if (n->op == AR_LOOP) in &= ~(1ull << n->aux % 64);
+    w->loops[r] = in;
+    if (n->op != AR_MAP && n->op != AR_REDUCE) return;
+    double work = 1;
+    for (int i = 0; i < n->rank + n->nred; i++) work *= (double)NDIM(ir, r, i);
+    for (int i = 0; i < ir->loops.n && i < 64; i++)
+        if (in >> i & 1) work *= (double)ir->loops.data[i].trip;
+    w->total += work;
+}
+
+double ir_work(const Ir *ir, Ref r) {
+    Work w = {ir, lq_alloc((size_t)ir->nodes.n * sizeof *w.loops), 0};
+    memset(w.loops, 0, (size_t)ir->nodes.n * sizeof *w.loops);
+    ir_walk(ir, 1, &r, work_visit, &w);
+    free(w.loops);
+    return w.total;
+}
+
 /* ---- rebuilding --------------------------------------------------------------------- */
 
 /* One rebuild: which nodes are replaced outright, which symbols by what; whether
@@ -53,7 +86,7 @@ typedef struct Rebuild {
     Ref  *memo;              /* by Ref: 0 not yet rebuilt */
     int   nsyms; const Sym *syms; const Aff *by;
     bool  into_arrays;
-    Ref (*body)(Ir *ir, Ref body);   /* applied to the bodies of maps and reductions, or NULL */
+    Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims);   /* applied to the bodies of maps and reductions, or NULL */
 } Rebuild;
 
 static Ref rebuild_node(Rebuild *b, Ref r) {
@@ -68,7 +101,9 @@ static Ref rebuild_node(Rebuild *b, Ref r) {
         changed |= args[i] != a;
     }
     if (b->body && (n.op == AR_MAP || n.op == AR_REDUCE)) {
-        args[0] = b->body(ir, args[0]);
+        int64_t dims[IR_MAX_RANK];
+        for (int i = 0; i < n.rank + n.nred; i++) dims[i] = NDIM(ir, r, i);
+        args[0] = b->body(ir, args[0], n.rank + n.nred, dims);
         changed |= args[0] != NARG(ir, r, 0);
     }
     Index ix[IR_MAX_RANK];
@@ -137,7 +172,7 @@ Ref ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by) {
     return out;
 }
 
-void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body)) {
+void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims)) {
     Rebuild b = {.ir = ir, .memo = fresh_memo(ir), .into_arrays = true, .body = body};
     for (int i = 0; i < n; i++) roots[i] = rebuild(&b, roots[i]);
     free(b.memo);

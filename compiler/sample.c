@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,22 +193,44 @@ static void block_visit(void *ctx, int64_t index, int worker) {
 
 /* ---- progress --------------------------------------------------------------------------------------------- */
 
-typedef struct Progress { bool on, tty; double start, last; } Progress;
+/* A line that is redrawn on a terminal, by spaces rather than escape codes; a full line
+ * now and then elsewhere. */
+typedef struct Progress { bool on, redraw; double start, last; int width; } Progress;
+
+static Progress progress_start(const RunOptions *o) {
+    const char *term = getenv("TERM");
+    double t = now();
+    return (Progress){.on = !o->quiet, .redraw = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0, .start = t, .last = t};
+}
+
+static void progress_text(Progress *p, const char *text) {
+    struct winsize w;
+    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col - 1 : 79;
+    if (!p->redraw) {
+        fprintf(stderr, "%s\n", text);
+        return;
+    }
+    fprintf(stderr, "\r%-*.*s", p->width, columns, text);
+    p->width = (int)strlen(text) < columns ? (int)strlen(text) : columns;
+    if (!*text) fputc('\r', stderr);
+    fflush(stderr);
+}
 
 static void progress_line(const Sampling *s, Progress *p, int64_t done, int64_t total, bool final) {
     double t = now();
-    if (!p->on || (!final && t - p->last < (p->tty ? 0.2 : 10.0))) return;
-    if (final && !p->tty && p->last == p->start) return;         /* too short a run to speak of */
+    if (!p->on || (!final && t - p->last < (p->redraw ? 0.2 : 10.0))) return;
+    if (final && p->last == p->start) return;                    /* too short a run to speak of */
+    if (final && p->redraw) { progress_text(p, ""); return; }
     p->last = t;
     double acceptance = 0, rate = (double)s->step / (t - p->start + 1e-9) * (double)s->data->chains;
     for (int64_t c = 0; c < s->data->chains; c++) acceptance += s->accept_sum[c];
     acceptance /= (double)(s->step - s->phase_start) * (double)s->data->chains + 1e-300;
     double left = done ? (t - p->start) * (double)(total - done) / (double)done : 0;
-    fprintf(stderr, "%s%s: %s %lld/%lld, %.3g steps/s", p->tty ? "\r\033[K" : "", s->t->method, s->warming ? "warm-up" : "draw",
-            (long long)(s->warming ? s->step : s->draw), (long long)(s->warming ? s->t->warmup : s->t->draws), rate);
-    if (s->accept_stat >= 0) fprintf(stderr, ", acceptance %.2f", acceptance);
-    fprintf(stderr, ", %.0f s left%s", left, p->tty ? (final ? "\r\033[K" : "") : "\n");
-    fflush(stderr);
+    char text[240], accepted[40] = "";
+    if (s->accept_stat >= 0) snprintf(accepted, sizeof accepted, ", acceptance %.2f", acceptance);
+    snprintf(text, sizeof text, "%.60s: %s %lld/%lld, %.3g steps/s%s, %.0f s left", s->t->method, s->warming ? "warm-up" : "draw",
+             (long long)(s->warming ? s->step : s->draw), (long long)(s->warming ? s->t->warmup : s->t->draws), rate, accepted, left);
+    progress_text(p, text);
 }
 
 /* ---- the whole task ------------------------------------------------------------------------------------------ */
@@ -271,8 +294,8 @@ static int report_bad(const Sampling *s) {
         int line, column;
         source_position(ss, at.file, at.lo, &line, &column);
         const Source *src = ss->files.data[at.file];
-        fprintf(stderr, "\n%s:%d:%d: %s `%.*s` is not a finite number in chain %lld at step %lld\n", src->path, line, column,
-                s->bad_what[c] < 0 ? "the acceptance ratio of" : "", (int)(at.hi - at.lo > 100 ? 100 : at.hi - at.lo), src->text + at.lo,
+        fprintf(stderr, "%s:%d:%d: error: %s`%.*s` is not a finite number in chain %lld at step %lld\n", src->path, line, column,
+                s->bad_what[c] < 0 ? "the acceptance ratio of " : "", (int)(at.hi - at.lo > 100 ? 100 : at.hi - at.lo), src->text + at.lo,
                 (long long)c, (long long)s->bad_step[c]);
         fprintf(stderr, "the run stops; a smaller step size (more `steps`), a longer warm-up, or a bounded action may help\n");
         return 70;
@@ -345,7 +368,7 @@ static int run_chains(Sampling *s) {
     if (threads == 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (threads > s->nblocks) threads = s->nblocks;
     Pool *pool = pool_new(threads);
-    Progress p = {.on = !r->options->quiet, .tty = isatty(STDERR_FILENO), .start = now(), .last = now()};
+    Progress p = progress_start(r->options);
     int64_t all = s->t->warmup + s->t->draws * s->t->thin;
     double start = now();
     pool_run(pool, s->nblocks, block_start, s);
@@ -360,7 +383,7 @@ static int run_chains(Sampling *s) {
     pool_free(pool);
     int status = report_bad(s);
     if (status == 0 && interrupted) {
-        fprintf(stderr, "\nlqft: interrupted after %lld of %lld draws\n", (long long)s->draw, (long long)s->t->draws);
+        fprintf(stderr, "lqft: interrupted after %lld of %lld draws\n", (long long)s->draw, (long long)s->t->draws);
         truncate_series(s->data, s->draw);
         status = 75;
     }

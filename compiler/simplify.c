@@ -245,6 +245,7 @@ typedef struct Normal {
     Ref *memo;
     uint32_t *uses;
     int  limit;                     /* nodes below this have memo and uses */
+    int  ndims; const int64_t *dims; /* the axes of the body */
 } Normal;
 
 typedef struct Sum { VEC(Term) terms; VEC(Ref) factors; } Sum;
@@ -460,9 +461,31 @@ static Ref build_sum(Normal *w, Sum *s, Term *t, int n) {
     return out;
 }
 
+static bool inside(const Normal *w, const Index *ix) {
+    int64_t lo, hi;
+    ir_aff_range(w->ir, ix->aff, w->ndims, w->dims, &lo, &hi);
+    return lo >= 0 && hi < ix->n;
+}
+
+/* Indices that the extents of the axes prove to be inside need no wrapping, and
+ * no question whether they are. */
+static Ref settle_range(Normal *w, Ref r) {
+    Index ix[IR_MAX_RANK];
+    int n = NODE(w->ir, r)->nidx;
+    if (op_of(w->ir, r) == SC_INRANGE) return inside(w, NIDX(w->ir, r, 0)) ? ir_bool(w->ir, true) : r;
+    if (op_of(w->ir, r) != SC_READ && op_of(w->ir, r) != SC_IDX) return r;
+    bool changed = false;
+    for (int i = 0; i < n; i++) {
+        ix[i] = *NIDX(w->ir, r, i);
+        if (ix[i].mode != IX_EXACT && inside(w, &ix[i])) ix[i].mode = IX_EXACT, changed = true;
+    }
+    if (!changed) return r;
+    return op_of(w->ir, r) == SC_READ ? ir_read(w->ir, NARG(w->ir, r, 0), ix) : ir_idx(w->ir, ix[0]);
+}
+
 static Ref rebuild_args(Normal *w, Ref r) {
     Node n = *NODE(w->ir, r);
-    if (n.op >= SC_CONST) return r;                  /* leaves, and reads of arrays */
+    if (n.op >= SC_CONST) return settle_range(w, r);  /* leaves, and reads of arrays */
     Ref args[4];
     for (uint32_t i = 0; i < n.nargs; i++) args[i] = normalize(w, NARG(w->ir, r, (int)i));
     return ir_op(w->ir, (Op)n.op, (int)n.nargs, args);
@@ -491,8 +514,8 @@ static void count_uses(const Ir *ir, Ref r, uint32_t *uses) {
     for (uint32_t i = 0; i < NODE(ir, r)->nargs; i++) count_uses(ir, NARG(ir, r, (int)i), uses);
 }
 
-static Ref normalize_body(Ir *ir, Ref body) {
-    Normal w = {.ir = ir, .limit = ir->nodes.n};
+static Ref normalize_body(Ir *ir, Ref body, int ndims, const int64_t *dims) {
+    Normal w = {.ir = ir, .limit = ir->nodes.n, .ndims = ndims, .dims = dims};
     w.memo = lq_alloc((size_t)w.limit * sizeof *w.memo);
     w.uses = lq_alloc((size_t)w.limit * sizeof *w.uses);
     memset(w.memo, 0, (size_t)w.limit * sizeof *w.memo);

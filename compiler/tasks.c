@@ -54,6 +54,7 @@ static Primary *add_primary(Elab *e, Ref re, Ref im, Span at) {
 /* What is measured: the value on a configuration, closed over the free indices. */
 static const Value *measured(Elab *e, Env *env, const Expr *x, Span at) {
     if (!e->sample) {
+        if (e->no_sample) return value_error();
         Diag *d = elab_error(e, "E0226", at, "an expectation value needs a `sample` before it");
         diag_help(&e->front->sink, d, "sample phi ~ exp(-S(phi)) with hmc()");
         return value_error();
@@ -372,6 +373,18 @@ static bool build_start(Model *m, SampleTask *t, const Expr *start) {
     return true;
 }
 
+/* All replicas of the configuration, before and after a step. */
+static bool fits_memory(Elab *e, const SampleTask *t) {
+    double need = 0, have = available_memory();
+    for (int i = 0; i < t->state_in.n; i++) need += 16.0 * (double)ir_elements(e->ir, t->state_in.data[i]) * (double)t->chains;
+    if (need <= have) return true;
+    Diag *d = elab_error(e, "E0233", t->decl->at, "the fields of %lld chains need %.3g GB, and this machine has %.3g GB",
+                         (long long)t->chains, need * 1e-9, have * 1e-9);
+    diag_label(&e->front->sink, d, t->target.fields[0]->at, "%lld numbers for each chain", (long long)ir_elements(e->ir, t->state_in.data[0]));
+    diag_help(&e->front->sink, d, "take a smaller lattice or fewer chains");
+    return false;
+}
+
 static Task *new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
     Task *t = arena_alloc(e->arena, sizeof *t);
     t->kind = kind, t->decl = d, t->primary = -1;
@@ -382,12 +395,14 @@ static Task *new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
 static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     Elab *e = m->elab;
     const Expr *start = NULL;
-    bool ok = read_settings(m, t, &start) & find_fields(m, t);
+    bool ok = read_settings(m, t, &start);
     const Decl *s = find_sampler(m, t->decl->method);
-    if (!ok || !s) return false;
-    t->method = s->name;
     const Value *q[64], *seen[64];
-    if (t->target.n > 64) return false;
+    if (t->decl->nnames > 64) {
+        elab_error(e, "E0313", t->decl->at, "more than 64 fields in one `sample`");
+        return false;
+    }
+    if (!find_fields(m, t)) return false;
     for (int i = 0; i < t->target.n; i++) {
         Value *u = (Value *)elab_input_like(e, t->target.names[i], field_shape(e, t->target.fields[i], 0), t->target.fields[i]->at);
         u->name = t->target.names[i];
@@ -397,6 +412,8 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     }
     t->nfield_parts = t->state_in.n;
     t->config = value_tuple(e, t->target.n, seen, t->decl->at);
+    if (!ok || !s) return false;
+    t->method = s->name;
     t->warmup_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
     e->warmup = value_real(e, ir_read(e->ir, t->warmup_in, NULL), t->decl->at);
     const Value *state = value_tuple(e, t->target.n, q, t->decl->at);
@@ -422,7 +439,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
         elab_error(e, "E0308", t->decl->method->at, "`%s` is %s after a step of `%s`", t->target.names[i], value_describe(e, out), s->name);
         return false;
     }
-    if (!build_start(m, t, start)) return false;
+    if (!fits_memory(e, t) || !build_start(m, t, start)) return false;
     build_step(e, t);
     return true;
 }
@@ -434,7 +451,7 @@ static SampleTask *plan_sample(Model *m, Plan *p, const Decl *d, bool claims, in
     bool ok = plan_sampler(m, t, claims);
     e->frame = NULL;
     if (ok) new_task(p, e, TASK_SAMPLE, d)->sample = t;
-    return ok ? t : NULL;
+    return t;
 }
 
 /* ---- reports ---------------------------------------------------------------------------------------------- */
@@ -650,9 +667,9 @@ Plan *plan_tasks(Model *m, bool claims) {
         switch (d->kind) {
         case DC_SAMPLE: {
             SampleTask *t = plan_sample(m, p, d, claims, nsamples);
-            if (!t) goto closing;              /* what follows would only repeat the mistake */
             nsamples++;
-            e->sample = t;
+            e->sample = t->config ? t : NULL;  /* its fields are known: what follows is checked too */
+            e->no_sample = !t->config;
             break;
         }
         case DC_REPORT: plan_report(m, p, d); break;
@@ -662,7 +679,6 @@ Plan *plan_tasks(Model *m, bool claims) {
         default: break;
         }
     }
-closing:
     if (m->front->sink.nerrors) return p;
     for (int i = 0; i < p->tasks.n; i++) {
         Task *t = p->tasks.data[i];

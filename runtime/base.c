@@ -25,7 +25,7 @@ struct Arena {
 
 _Noreturn void lq_out_of_memory(size_t size)
 {
-    fprintf(stderr, "internal error: out of memory (%zu bytes were asked for)\n", size);
+    fprintf(stderr, "lqft: there is not enough memory (%zu bytes more were needed): smaller lattices, arrays or fewer chains need less\n", size);
     exit(70);
 }
 

@@ -138,9 +138,9 @@ static bool load(Prog *p) {
     Sink *k = &p->s.front.sink;
     if (k->nerrors) {
         for (int i = 0; i < k->diags.n; i++)
-            if (k->diags.data[i].severity == SEV_ERROR) {
+            if (k->diags.data[i]->severity == SEV_ERROR) {
                 int line, column;
-                Diag *d = &k->diags.data[i];
+                Diag *d = k->diags.data[i];
                 source_position(&p->s.front.sources, d->labels[0].at.file, d->labels[0].at.lo, &line, &column);
                 say(strstr(d->message, "internal") ? 'F' : 'R', "%d:%d: %s %s", line, column, d->code, d->message);
                 break;
@@ -411,11 +411,6 @@ static void run_batch(char *const *paths, int n) {
 
 typedef struct Child { pid_t pid; FILE *says; char **paths; int n; } Child;
 static int accepted, rejected, failed, no_gradient, slopes, listed;
-
-static const char *base(const char *path) {
-    const char *s = strrchr(path, '/');
-    return s ? s + 1 : path;
-}
 
 static void start(Child *c, char **paths, int n) {
     *c = (Child){.says = tmpfile(), .paths = paths, .n = n};

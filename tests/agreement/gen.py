@@ -88,7 +88,7 @@ class Gen:
         """An index expression into set s, or None when the scope has none."""
         r = self.r
         same = [n for n, t in sc.idx if t is s]
-        if s.kind == "grid":
+        if s.kind in ("grid", "dirs"):
             if same:
                 return self.pick(same)
             return f"{s.name}[{r.randrange(s.size)}]" if self.p(0.5) else None
@@ -143,6 +143,8 @@ class Gen:
         """a[i, ...] of an array in scope, or None."""
         options = [a for a in sc.arr if (a.cplx or not cplx) and a.cplx == cplx]
         self.r.shuffle(options)
+        if self.p(0.75):                       # fields before data
+            options.sort(key=lambda a: a.name[0] == "D")
         for a in options[:3]:
             parts = [self.index_for(sc, s) for s in a.sets]
             if all(parts):
@@ -265,7 +267,7 @@ class Gen:
         safe = ["sin({})", "cos({})", "tanh({})", "atan({})", "erf({})", "asinh({})", "exp(-({})^2)", "sqrt(1 + ({})^2)",
                 "log(1 + ({})^2)", "exp(sin({}))", "log1p(exp(-({})^2))", "expm1(tanh({}))", "asin(0.9*tanh({}))",
                 "acos(0.9*sin({}))", "acosh(1.5 + ({})^2)", "atanh(0.8*sin({}))", "sinh(tanh({}))", "cosh(sin({}))",
-                "tan(0.7*tanh({}))", "lgamma(1.5 + tanh({}))", "(2 + sin({}))^1.7", "softplus({})", "sigmoid({})",
+                "tan(0.7*tanh({}))", "(2 + sin({}))^1.7", "softplus({})", "sigmoid({})",
                 "pow(1.5 + cos({}), 0.3)"]
         if self.smooth:
             safe.remove("softplus({})")     # written with |x|
@@ -282,7 +284,7 @@ class Gen:
         if k == 2:
             return self.pick([f"atan2({a}, {self.real(sc, d - 2)})", f"pow(abs({a}), {self.real(sc, d - 2)})",
                               f"(abs({a}) + 0.1)^{self.pick(['0.5', '-1', '2.5', '-0.3'])}"])
-        return self.pick(["log({})", "sqrt({})", "asin({})", "acosh({})", "exp({})", "1/({})", "lgamma({})", "tan({})",
+        return self.pick(["log({})", "sqrt({})", "asin({})", "acosh({})", "exp({})", "1/({})", "tan({})",
                           "exp(exp({}))", "({})^0.5", "sinh({})", "cosh({})", "atanh({})", "log1p({})", "({})^-2"]).format(a)
 
     def binder(self, sc, d, cplx=False):
@@ -465,7 +467,7 @@ class Gen:
                     out.append(f"{pad}{name} = {self.cplx(sc, 2) if c else self.real(sc, 2)}")
             elif k == 10:
                 a, b = self.fresh("a"), self.fresh("a")
-                out.append(f"{pad}{a}, {b} = {self.real(sc, 2)}, {self.real(sc, 2)}")
+                out.append(f"{pad}{a}, {b} = ({self.real(sc, 2)}, {self.real(sc, 2)})")
                 sc.num += [(a, False), (b, False)]
             elif k == 11:
                 arrays = [a for a in sc.arr if not a.cplx and a.name.isidentifier()]
@@ -666,7 +668,8 @@ class Gen:
                 self.emit(f"data {name}[{j} in {s.name}] = normal(0, {self.number()})")
             else:
                 saved, self.funs = self.funs, []
-                self.emit(f"data {name}[{j} in {s.name}] = {self.real(self.top.index(j, s), 2)}")
+                e = self.real(self.top.index(j, s), 2)
+                self.emit(f"data {name}[{j} in {s.name}] = {f'lgamma(1.5 + tanh({e}))' if self.p(0.2) else e}")
                 self.funs = saved
             self.top.arr.append(Array(name, [s], False))
 
