@@ -19,8 +19,7 @@ void session_open(Session *s, const RunOptions *o, bool claims) {
     front_init(&s->front);
     s->arena = arena_new();
     /* lex, parse, resolve, elaborate the declarations */
-    s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides);
-    s->model->elab->data_seed = o->seed;
+    s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides, o->seed);
     /* elaborate the tasks: specialise, differentiate, simplify */
     s->plan = s->model->unusable ? NULL : plan_tasks(s->model, claims);
 }
@@ -208,6 +207,7 @@ int run_model(const RunOptions *o) {
     session_open(&s, o, false);
     int status = session_check(&s, o);
     if (status) { session_close(&s); return status; }
+    if (!o->seed_given && !o->quiet) fprintf(stderr, "seed %u\n", o->seed);
     if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
     RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
     status = run_tasks(&r);

@@ -278,7 +278,7 @@ typedef struct Model {
 /* Parses, imports, resolves, elaborates all declarations that are not tasks. Errors go
  * to the sink; never NULL. */
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library,
-                  Override *overrides, int noverrides);
+                  Override *overrides, int noverrides, uint32_t seed);
 FieldInfo *model_field(const Model *m, const char *name);
 /* Bytes that this machine, or the limit of the process, allows. */
 double available_memory(void);

@@ -32,7 +32,7 @@ Diag *elab_error(Elab *e, const char *code, Span at, const char *fmt, ...) {
     Diag *d = diag_error(&e->front->sink, code, at, "%s", text);
     if (e->ncalls > 0) {                                     /* where the specialisation was asked for */
         Span call = e->call_at[e->ncalls - 1];
-        if (call.file != at.file || call.lo > at.hi || call.hi < at.lo)
+        if (call.hi > 0 && (call.file != at.file || call.lo > at.hi || call.hi < at.lo))
             diag_label(&e->front->sink, d, call, "in this use");
     }
     return d;

@@ -323,19 +323,26 @@ static void emit_copy(Plan *pl, Stmts *out, int dst, Ref src, Aff at) {
     vec_push(out, ((KStmt){.kind = KS_COPY, .u.copy = c}));
 }
 
+/* A value that only its own kernel uses stays in registers. */
+static bool never_read(const Plan *pl, const Item *it) {
+    const Info *n = &pl->fu->info[it->node];
+    return n->last == NEVER && !n->taken && !n->output;
+}
+
 static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
     Fuse *fu = pl->fu;
     Ref first = fu->items.data[step->items.data[0]].node;
-    KKernel k = {.rank = fuse_rank(pl->ir, first), .nroots = step->items.n};
+    KKernel k = {.rank = fuse_rank(pl->ir, first)};
     memcpy(k.ext, fuse_dims(pl->ir, first), (size_t)k.rank * sizeof *k.ext);
     k.name = arena_printf(fu->arena, "kernel.%d", pl->nkernels++);
-    k.roots = arena_alloc(fu->arena, (size_t)k.nroots * sizeof *k.roots);
-    for (int i = 0; i < k.nroots; i++) {
+    k.roots = arena_alloc(fu->arena, (size_t)step->items.n * sizeof *k.roots);
+    for (int i = 0; i < step->items.n; i++) {
         const Item *it = &fu->items.data[step->items.data[i]];
         const Node *n = NODE(pl->ir, it->node);
-        k.roots[i] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node]};
+        if (never_read(pl, it)) continue;
+        k.roots[k.nroots++] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node]};
     }
-    vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
+    if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }
 
 static KStmt *keep(Plan *pl, Stmts *s, int *n) {

@@ -161,7 +161,7 @@ static int explain(const char *code) {
     for (int i = 0; code[i] && i < 15; i++) upper[i] = (char)toupper((unsigned char)code[i]);
     const char *page = diag_explain(upper);
     if (!page) {
-        fprintf(stderr, "lqft: there is no error called %s; codes look like E0207\n", code);
+        fprintf(stderr, "lqft: there is no error called %.40s; codes look like E0207\n", code);
         return 2;
     }
     fputs(page, stdout);
@@ -183,14 +183,13 @@ static int dispatch(CommandLine *c) {
     if (status) return status;
     if (run && !c->o.seed_given) {
         if (getrandom(&c->o.seed, sizeof c->o.seed, 0) != sizeof c->o.seed) return 70;
-        if (!c->o.quiet) fprintf(stderr, "seed %u\n", c->o.seed);
     }
     if (run) return run_model(&c->o);
     if (check) return check_model(&c->o);
     return show_model(&c->o, c->what);
 }
 
-int main(int argc, char **argv) {
+static int command_line(int argc, char **argv) {
     if (argc < 2) return usage_error("which command?");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         fputs(usage, stdout);
@@ -205,11 +204,16 @@ int main(int argc, char **argv) {
     int status = parse_arguments(&c, argc, argv);
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+    vec_free(&c.overrides);
+    arena_free(arena);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    int status = command_line(argc, argv);
+    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
         fprintf(stderr, "lqft: cannot write to standard output: %s\n", strerror(errno));
         status = 74;
     }
-    vec_free(&c.overrides);
-    arena_free(arena);
     return status;
 }

@@ -453,11 +453,12 @@ static bool is_unusable(const Sink *s) {
     return s->nerrors > s->limit;
 }
 
-Model *model_load(Front *front, Arena *arena, const char *path, const char *library, Override *overrides, int noverrides) {
+Model *model_load(Front *front, Arena *arena, const char *path, const char *library, Override *overrides, int noverrides, uint32_t seed) {
     Model *m = arena_alloc(arena, sizeof *m);
     Elab *e = arena_alloc(arena, sizeof *e);
     *m = (Model){.front = front, .elab = e, .overrides = overrides, .noverrides = noverrides, .library = library, .path = path};
     e->front = front, e->ir = ir_new(), e->arena = arena, e->model = m;
+    e->data_seed = seed;
     e->iteration = aff_const(e->ir, 0), e->iterations = 1, e->nodes_limit = 2000000, e->work_limit = 4000000;
     size_t len;
     const char *prelude = arena_printf(arena, "%s/prelude.lqft", library);

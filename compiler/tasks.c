@@ -652,7 +652,8 @@ static void check_unused(Model *m) {
         }
         for (int k = 0; k < d->nopts && fields; k++) fields = d->opts[k].value != NULL;
         const Value *f = env_find(e->globals, d->name);
-        if (fields && f && f->kind == VK_FUNC) elab_call(e, f, d->nparams, args, at, 0, NULL, NULL, d->name_at);
+        Span nowhere = {.file = d->file};           /* no use to point at */
+        if (fields && f && f->kind == VK_FUNC) elab_call(e, f, d->nparams, args, at, 0, NULL, NULL, nowhere);
     }
 }
 

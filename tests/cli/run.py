@@ -1,0 +1,555 @@
+#!/usr/bin/env python3
+"""The command line as people and scripts meet it: exit statuses, what goes to which
+stream, files, terminals, signals.
+
+    tests/cli/run.py [--lqft PATH] [-v] [NAME …]
+
+NAME selects tests, such as Statuses or Statuses.test_usage.
+"""
+import ast
+import json
+import os
+import pty
+import re
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LQFT = os.path.join(ROOT, "build", "lqft")
+
+MODEL = """
+import samplers.hmc
+
+param L      = 8
+param kappa  = 0.2
+param lambda = 0.02
+
+lattice X = torus(L, L)
+field   phi[X] : real
+
+action S(phi) = sum[x in X] ( -2*kappa * sum[mu in X.dirs] phi[x]*phi[x + mu]
+                              + (1 - 2*lambda) * phi[x]^2 + lambda * phi[x]^4 )
+observable M(phi) = mean[x in X] phi[x]
+observable slices(phi) {
+  s[t in X.axes[0]] = mean[x in X if x[0] == t] phi[x]
+  return s
+}
+
+sample phi ~ exp(-S(phi)) with hmc(length = 1, steps = 6) { chains = 8  warmup = 50  draws = 100 }
+
+report chi2 = volume(X) * (E[M^2] - E[M]^2)
+report phi2 = E[mean[x in X] phi[x]^2]
+"""
+CORRELATOR = "report G[t in X.axes[0]] = E[slices[0]*slices[t]]\n"
+NOT_FINITE = """
+import samplers.hmc
+lattice X = torus(4)
+field phi[X] : real
+action S(phi) = sum[x in X] log(phi[x])
+sample phi ~ exp(-S(phi)) with hmc(tune = false) { chains = 4  warmup = 0  draws = 10 }
+report a = E[phi[0]]
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="lqft-cli-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def write(self, text, name="model.lqft"):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def lqft(self, *arguments, status=0, stdout=subprocess.PIPE, **more):
+        """Runs lqft in the test's folder; out and err of the answer are text."""
+        environment = dict(os.environ, **more.pop("env", {}))
+        done = subprocess.run([LQFT, *arguments], stdout=stdout, stderr=subprocess.PIPE, cwd=more.pop("cwd", self.folder),
+                              env=environment, timeout=100, **more)
+        done.out = (done.stdout or b"").decode()
+        done.err = done.stderr.decode()
+        if status is not None:
+            self.assertEqual(done.returncode, status, f"{arguments}\n{done.out}\n{done.err}")
+        self.assertNotIn("internal error", done.err)
+        return done
+
+    def report(self, *arguments, **more):
+        return json.loads(self.lqft("run", *arguments, "--json", "--quiet", **more).out)
+
+    def on_terminal(self, *arguments, term="xterm", columns=100, **environment):
+        """Runs lqft with its standard error on a pseudo-terminal, and returns what that showed."""
+        master, slave = pty.openpty()
+        import fcntl
+        import termios
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
+        env.update(environment, TERM=term)
+        process = subprocess.Popen([LQFT, *arguments], stdout=subprocess.DEVNULL, stderr=slave, cwd=self.folder, env=env)
+        os.close(slave)
+        shown = drain(master)
+        self.status = process.wait(60)
+        os.close(master)
+        return shown
+
+
+def drain(master, until=None, seconds=60):
+    shown = b""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not (until and until in shown):
+        if not select.select([master], [], [], 0.2)[0]:
+            continue
+        try:
+            piece = os.read(master, 65536)
+        except OSError:             # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    return shown.decode(errors="replace")
+
+
+def read_npy(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
+    length, = struct.unpack("<H", data[8:10])
+    assert (10 + length) % 64 == 0
+    header = ast.literal_eval(data[10:10 + length].decode())
+    assert header["descr"] == "<f8" and not header["fortran_order"]
+    count = 1
+    for n in header["shape"]:
+        count *= n
+    assert len(data) == 10 + length + 8 * count
+    return header["shape"], struct.unpack(f"<{count}d", data[10 + length:])
+
+
+class Statuses(Case):
+    def test_done(self):
+        done = self.lqft("run", self.write(MODEL))
+        self.assertIn("chi2", done.out)
+        self.assertIn("phi2", done.out)
+
+    def test_errors_of_the_program(self):
+        path = self.write(MODEL.replace("phi[x]^4", "psi[x]^4"))
+        done = self.lqft("run", path, status=1)
+        self.assertEqual(done.out, "")
+        self.assertRegex(done.err, r"model\.lqft:12:\d+: error\[E\d{4}\]: .*psi")
+        self.lqft("run", self.write("param = \n"), status=1)
+
+    def test_usage(self):
+        model = self.write(MODEL)
+        for wrong in ([], ["rum", model], ["run"], ["run", model, "--sed", "1"], ["run", model, "--seed"], ["run", model, "--seed", "x"],
+                      ["run", model, "--seed", "-1"], ["run", model, "--seed", "4294967296"], ["run", model, "--chains", "0"],
+                      ["run", model, "--threads", "no"], ["run", model, "--device", "abacus"], ["run", model, "other.lqft"],
+                      ["run", model, "L=4", "L=8"], ["show", model], ["show", model, "farce"], ["explain"], ["explain", "E9999"],
+                      ["run", model, "--color", "pink"]):
+            done = self.lqft(*wrong, status=2)
+            self.assertEqual(done.out, "", wrong)
+            self.assertTrue(done.err.startswith("lqft: "), done.err)
+        self.assertIn("did you mean `run`?", self.lqft("rum", model, status=2).err)
+        self.assertIn("did you mean `force`?", self.lqft("show", model, "farce", status=2).err)
+
+    def test_help_and_version(self):
+        self.assertIn("usage: lqft run", self.lqft("--help").out)
+        self.assertRegex(self.lqft("--version").out, r"^lqft \d+\.\d+\n$")
+
+    def test_strict(self):
+        stuck = self.write(MODEL.replace("hmc(length = 1, steps = 6)", "hmc(length = 60, steps = 1, tune = false)"))
+        done = self.lqft("run", stuck, "--strict", status=3)
+        self.assertIn("failed[D0101]", done.out)
+        self.lqft("run", stuck, status=0)
+        self.lqft("run", self.write(MODEL), "--strict", "draws=1000", "--seed", "1", status=0)
+
+    def test_no_such_input(self):
+        for path in ("missing.lqft", self.folder, "/dev/null/x.lqft"):
+            done = self.lqft("run", path, status=66)
+            self.assertIn(path, done.err)
+        self.lqft("check", "missing.lqft", status=66)
+        self.lqft("show", "missing.lqft", "force", status=66)
+
+    def test_not_finite(self):
+        path = self.write(NOT_FINITE)
+        done = self.lqft("run", path, status=70)
+        self.assertEqual(done.out, "")
+        self.assertRegex(done.err, r"model\.lqft:6:\d+: error: the acceptance ratio of `exp\(-S\(phi\)\)` is not a finite number "
+                         r"in chain \d+ at step 1\n")
+        measured = self.write(MODEL + "report bad = E[log(-M^2)]\n")
+        done = self.lqft("run", measured, status=70)
+        self.assertRegex(done.err, r"model\.lqft:23:\d+: error: `.*log\(-M\^2\).*` is not a finite number in chain \d+ at step 51\n")
+
+    def test_cannot_create(self):
+        model = self.write(MODEL + "plot history(M)\n")
+        self.write("", "file")
+        for folder in ("file", "file/below", "/dev/null/x", ""):
+            done = self.lqft("run", model, "--out", folder, status=73)
+            self.assertIn("lqft: cannot create", done.err)
+
+    def test_cannot_write(self):
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        model = self.write(MODEL + "plot history(M)\n")
+        done = self.lqft("run", model, status=74, preexec_fn=small_files, restore_signals=False)
+        self.assertIn("lqft: cannot write", done.err)
+        self.assertEqual(os.listdir(self.folder), ["model.lqft"])
+
+    def test_full_disk_at_stdout(self):
+        model = self.write(MODEL)
+        for arguments in (["run", model], ["run", model, "--json"], ["show", model, "force"], ["explain", "E0101"], ["--help"], ["--version"]):
+            with open("/dev/full", "wb") as full:
+                done = self.lqft(*arguments, status=74, stdout=full)
+            self.assertIn("No space left", done.err)
+
+    def test_read_only_folder(self):
+        model = self.write(MODEL + "plot history(M)\n")
+        os.chmod(self.folder, 0o555)
+        self.addCleanup(os.chmod, self.folder, 0o755)
+        more = {}
+        if os.geteuid() == 0:                       # root may write anywhere: become nobody
+            more = {"user": 65534, "group": 65534, "extra_groups": []}
+        try:
+            done = self.lqft("run", model, status=None, **more)
+        except PermissionError:
+            self.skipTest("nobody cannot reach the executable")
+        if done.returncode in (66, 126, 127):
+            self.skipTest("nobody cannot reach the folder")
+        self.assertEqual(done.returncode, 73, done.err)
+        self.assertRegex(done.err, r"lqft: cannot create .*model\.history-M\.svg: Permission denied")
+
+
+class Streams(Case):
+    def test_json(self):
+        model = self.write(MODEL + CORRELATOR)
+        done = self.lqft("run", model, "--json", "--seed", "3")
+        answer = json.loads(done.out)                       # fails when anything else is printed
+        for key in ("program", "params", "seed", "report", "diagnostics", "timing"):
+            self.assertIn(key, answer)
+        self.assertEqual(answer["program"], model)
+        self.assertEqual(answer["seed"], 3)
+        self.assertEqual(answer["params"], {"L": 8, "kappa": 0.2, "lambda": 0.02})
+        self.assertEqual(set(answer["report"]), {"chi2", "phi2", "G"})
+        for name, n in (("chi2", None), ("G", 8)):
+            for key in ("value", "error", "tau_int", "ess", "rhat"):
+                number = answer["report"][name][key]
+                self.assertTrue(isinstance(number, float) if n is None else len(number) == n, (name, key))
+        self.assertTrue(0 < answer["report"]["chi2"]["error"] < 1)
+        self.assertTrue(1 < answer["report"]["chi2"]["value"] < 4)
+        self.assertTrue(answer["timing"])
+
+    def test_json_with_warnings(self):
+        answer = json.loads(self.lqft("run", self.write(MODEL), "draws=20", "warmup=0", "--json", "--seed", "1").out)
+        self.assertTrue(answer["diagnostics"])
+        for one in answer["diagnostics"]:
+            self.assertRegex(one["code"], r"^D\d{4}$")
+            self.assertTrue(one["text"])
+            self.assertIs(one["failed"], False)
+
+    def test_print_goes_to_stderr(self):
+        done = self.lqft("run", self.write(MODEL + 'print "here:", E[M^2]\n'), "--json")
+        json.loads(done.out)
+        self.assertIn("here:", done.err)
+
+    def test_quiet(self):
+        self.assertEqual(self.lqft("run", self.write(MODEL), "--quiet").err, "")
+
+    def test_table(self):
+        done = self.lqft("run", self.write(MODEL), "--seed", "7")
+        self.assertRegex(done.out, r"(?m)^chi2 = \d\.\d+\(\d+\) +\d.*$")
+        self.assertIn("tau_int", done.out)
+        self.assertIn("seed 7\n", done.out)
+        self.assertNotIn("\033", done.out + done.err)
+        self.assertEqual(done.err, "")
+
+    def test_seed(self):
+        model = self.write(MODEL)
+        first = self.lqft("run", model)
+        seed = re.search(r"^seed (\d+)$", first.err, re.M).group(1)
+        self.assertEqual(re.search(r"^seed (\d+)$", first.out, re.M).group(1), seed)
+        def table(text):
+            return text.split("\n\n")[0]
+        self.assertEqual(table(self.lqft("run", model, "--seed", seed).out), table(first.out))
+        self.assertNotEqual(table(self.lqft("run", model).out), table(first.out))
+
+    def test_same_numbers_everywhere(self):
+        model = self.write(MODEL + CORRELATOR)
+        arguments = [model, "--seed", "5", "draws=20", "warmup=5", "L=4"]
+        first = self.report(*arguments)["report"]
+        for more in (["--threads", "1"], ["--threads", "3"], ["--device", "interp"]):
+            self.assertEqual(self.report(*arguments, *more)["report"], first, more)
+
+
+class Settings(Case):
+    def test_parameters(self):
+        answer = self.report(self.write(MODEL), "L=4", "kappa=0.1*2", "lambda=-0.0")
+        self.assertEqual(answer["params"], {"L": 4, "kappa": 0.2, "lambda": 0})
+
+    def test_settings(self):
+        answer = self.report(self.write(MODEL), "draws=30", "chains=4", "thin=2", "warmup=10")
+        sample, = answer["sample"]
+        self.assertEqual([sample[k] for k in ("draws", "chains", "thin", "warmup")], [30, 4, 2, 10])
+        self.assertEqual(self.report(self.write(MODEL), "--chains", "3")["sample"][0]["chains"], 3)
+
+    def test_sampler_options(self):
+        model = self.write(MODEL)
+        few, many = (self.report(model, "--seed", "1", f"steps={n}", "length=2", "tune=false")["sample"][0] for n in (3, 20))
+        self.assertLess(abs(many["ratio"] - 1), abs(few["ratio"] - 1))
+        self.assertGreater(many["acceptance"], few["acceptance"])
+
+    def test_wrong_values(self):
+        model = self.write(MODEL)
+        for wrong in ("kappa=abc", "kappa=", "kappa=1/0", "L=2.5", "L=-1", "L=0", "draws=0", "chains=-2", "draws=1.5", "steps=0.5",
+                      "kappa=(", "kappa=1 2", "kappa=phi"):
+            done = self.lqft("run", model, wrong, status=1)
+            self.assertIn("error", done.err, wrong)
+            self.assertEqual(done.out, "")
+
+    def test_unknown_names(self):
+        model = self.write(MODEL)
+        for wrong, right in (("kapa=1", "kappa"), ("drws=10", "draws"), ("stps=3", "steps"), ("Chains=3", "chains")):
+            done = self.lqft("run", model, wrong, status=2)
+            self.assertIn(f"did you mean `{right}`?", done.err)
+            self.assertEqual(done.out, "")
+        self.assertIn("parameters: L kappa lambda", self.lqft("run", model, "whatever=1", status=2).err)
+        self.lqft("show", model, "force", "kapa=1", status=2)
+        self.lqft("check", model, "kapa=1", status=2)
+
+
+class Commands(Case):
+    def test_show(self):
+        model = self.write(MODEL)
+        self.assertRegex(self.lqft("show", model, "force", "lambda=0").out, r"^dS/dphi\[x\] = .*phi\[x \+ e0\].*\n$")
+        for what, word in (("kernels", "flop"), ("ir", "func "), ("ast", "(action S"), ("llvm", "define")):
+            done = self.lqft("show", model, what)
+            self.assertIn(word, done.out + done.err if what == "llvm" else done.out)
+
+    def test_check(self):
+        done = self.lqft("check", self.write(MODEL + "symmetry phi -> -phi of S\n"))
+        self.assertIn("gradient of S", done.out)
+        self.assertNotIn("FAILED", done.out)
+        done = self.lqft("check", self.write(MODEL + "symmetry phi -> 2*phi of S\n"), status=1)
+        self.assertRegex(done.out, r"FAILED +symmetry")
+
+    def test_explain(self):
+        page = self.lqft("explain", "e0207").out
+        self.assertTrue(page.startswith("## E0207 "), page)
+        self.assertEqual(self.lqft("explain", "E0207").out, page)
+
+
+class Files(Case):
+    def svg(self, path):
+        root = xml.etree.ElementTree.parse(path).getroot()
+        self.assertEqual(root.tag, "{http://www.w3.org/2000/svg}svg")
+        return root
+
+    def test_plots(self):
+        model = self.write(MODEL + CORRELATOR + "plot histogram(M), history(M)\nplot G\n")
+        done = self.lqft("run", model)
+        written = sorted(n for n in os.listdir(self.folder) if n.endswith(".svg"))
+        self.assertEqual(written, ["model.G.svg", "model.histogram-M.svg", "model.history-M.svg"])
+        for name in written:
+            self.svg(os.path.join(self.folder, name))
+            self.assertIn(f"wrote {self.folder}/{name}", done.out)
+        answer = self.report(model, "--out", "new/folder")
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "new", "folder"))), written)
+        self.assertEqual(sorted(answer["files"]), [f"new/folder/{name}" for name in written])
+
+    def test_saves(self):
+        model = self.write(MODEL + CORRELATOR + """
+save G to "G.npy"
+save G to "sub/G.csv"
+save chi2 to "chi2.csv"
+save chi2 to "chi2.npy"
+save M to "M.npy"
+save M to "M.csv"
+""")
+        answer = self.report(model, "--out", "out")
+        out = os.path.join(self.folder, "out")
+        G, chi2 = answer["report"]["G"], answer["report"]["chi2"]
+        shape, numbers = read_npy(os.path.join(out, "G.npy"))
+        self.assertEqual(shape, (8, 2))
+        self.assertEqual(list(numbers[0::2]), G["value"])
+        self.assertEqual(list(numbers[1::2]), G["error"])
+        shape, numbers = read_npy(os.path.join(out, "chi2.npy"))
+        self.assertEqual((shape, list(numbers)), ((2,), [chi2["value"], chi2["error"]]))
+        shape, series = read_npy(os.path.join(out, "M.npy"))
+        self.assertEqual(shape, (8, 100))
+        mean, square = sum(series) / 800, sum(m * m for m in series) / 800
+        self.assertAlmostEqual(64 * (square - mean * mean), chi2["value"], 9)
+        with open(os.path.join(out, "sub", "G.csv"), encoding="utf-8") as f:
+            rows = [line.strip().split(",") for line in f if not line.startswith("#")]
+        self.assertEqual(rows[0][-3:], ["value", "error", "tau_int"])
+        self.assertEqual([float(r[-3]) for r in rows[1:]], G["value"])
+        with open(os.path.join(out, "M.csv"), encoding="utf-8") as f:
+            rows = [line.strip().split(",") for line in f if not line.startswith("#")]
+        self.assertEqual(rows[0], ["chain", "draw", "element", "value"])
+        self.assertEqual(tuple(float(r[3]) for r in rows[1:]), series)
+
+    def test_saves_stay_below(self):
+        for path in ("../out.npy", "/dev/shm/lqft-out.npy", "a/../../out.npy"):
+            done = self.lqft("run", self.write(MODEL + f'save chi2 to "{path}"\n', "below/model.lqft"), status=None)
+            self.assertIn(done.returncode, (1, 73))
+            self.assertIn(path, done.err)
+            self.assertEqual(os.listdir(self.folder), ["below"])
+            self.assertFalse(os.path.exists("/dev/shm/lqft-out.npy"))
+
+    def test_other_folders(self):
+        inner = self.write(MODEL + "plot history(M)\nsave chi2 to \"chi2.csv\"\n", "a/b/model.lqft")
+        there = os.path.dirname(inner)
+        for path, cwd in (("a/b/model.lqft", self.folder), ("model.lqft", there), ("../b/./model.lqft", there), (inner, "/")):
+            self.lqft("run", path, cwd=cwd)
+            self.assertEqual(sorted(os.listdir(there)), ["chi2.csv", "model.history-M.svg", "model.lqft"])
+            os.remove(os.path.join(there, "chi2.csv"))
+            os.remove(os.path.join(there, "model.history-M.svg"))
+
+    def test_odd_names(self):
+        for name in ("mit Leer zeichen/φ⁴ model.lqft", "ein=gleich.lqft", "noext", "-dash/x.lqft", ".hidden.lqft", "two.dots.lqft"):
+            path = self.write(MODEL + "plot history(M)\n", name)
+            relative = name if "=" not in name and not name.startswith("-") else "./" + name
+            answer = self.report(relative)
+            self.assertEqual(answer["program"], relative)
+            figure, = answer["files"]
+            self.svg(os.path.join(self.folder, figure))
+            self.assertEqual(os.path.dirname(os.path.join(self.folder, figure)).replace("/./", "/").rstrip("./") or "/",
+                             os.path.dirname(path))
+        latin = os.path.join(self.folder.encode(), b"gr\xfc\xdfe.lqft")
+        shutil.copy(path, latin)
+        json.loads(self.lqft("run", latin, "--json").out)
+
+    def test_import_next_to_the_model(self):
+        self.write("observable double(phi) = 2*M\n", "models/extra.lqft")
+        model = self.write("import extra\n" + MODEL + "report d = E[double]\n", "models/model.lqft")
+        self.assertIn("d", self.report(model)["report"])
+        self.assertIn("d", self.report("models/model.lqft")["report"])
+        broken = self.write("import extre\n" + MODEL, "models/broken.lqft")
+        self.assertIn("extre", self.lqft("run", broken, status=1).err)
+
+
+class Terminals(Case):
+    LONG = ("draws=6000", "steps=60", "L=16")
+
+    def test_progress_is_redrawn(self):
+        shown = self.on_terminal("run", self.write(MODEL), *self.LONG, columns=60)
+        self.assertEqual(self.status, 0)
+        self.assertIn("\rhmc: ", shown)
+        self.assertNotIn("\n\rhmc", shown.split("\n", 1)[1])
+        for line in re.split(r"[\r\n]+", shown):
+            self.assertLess(len(line), 60)
+
+    def test_colours(self):
+        wrong = self.write(MODEL.replace("phi[x]^4", "psi[x]^4"))
+        shown = self.on_terminal("run", wrong)
+        self.assertEqual(self.status, 1)
+        self.assertIn("\033[", shown)
+        for shown in (self.on_terminal("run", wrong, NO_COLOR="1"), self.on_terminal("run", wrong, term="dumb"),
+                      self.on_terminal("run", wrong, "--color", "never")):
+            self.assertIn("psi", shown)
+            self.assertNotIn("\033", shown)
+        self.assertIn("\033[", self.lqft("run", wrong, "--color=always", status=1).err)
+        self.assertNotIn("\033", self.lqft("run", wrong, status=1).err)
+
+    def test_no_escape_codes(self):
+        model = self.write(MODEL + "plot history(M)\n")
+        for term, more in (("xterm", {"NO_COLOR": "1"}), ("dumb", {})):
+            shown = self.on_terminal("run", model, "--plot", *self.LONG, term=term, **more)
+            self.assertEqual(self.status, 0)
+            self.assertNotIn("\033", shown)
+        self.assertNotIn("\rhmc", shown)                # a dumb terminal is not redrawn
+
+    def test_plot_in_the_terminal(self):
+        model = self.write(MODEL + "plot history(M)\n")
+        shown = self.on_terminal("run", model, "--plot", LC_ALL="C.UTF-8")
+        self.assertRegex(shown, "[\u2801-\u28ff]")       # braille
+        for line in shown.split("\n"):
+            self.assertLessEqual(len(re.sub(r"\033\[[0-9;]*m", "", line).rstrip("\r")), 100)
+        shown = self.on_terminal("run", model, "--plot", LC_ALL="C", NO_COLOR="1")
+        self.assertTrue(shown.replace("\r", "").isascii())
+        self.assertGreater(shown.count("\n"), 10)
+
+
+class Signals(Case):
+    def start(self, *arguments):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        process = subprocess.Popen([LQFT, "run", *arguments], stdout=subprocess.PIPE, stderr=slave, cwd=self.folder,
+                                   env=dict(os.environ, TERM="xterm"), start_new_session=True)
+        os.close(slave)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        return process, master
+
+    def interrupt(self, *arguments, until=b": draw ", sig=signal.SIGINT):
+        process, master = self.start(*arguments)
+        self.assertIn(until.decode(), drain(master, until))
+        process.send_signal(sig)
+        out = process.stdout.read().decode()
+        self.assertEqual(process.wait(20), 75)
+        return out, drain(master)
+
+    def test_interrupted(self):
+        model = self.write(MODEL + CORRELATOR + 'plot G, history(M)\nsave M to "M.npy"\n')
+        settings = ("draws=400000", "L=16", "steps=20", "--seed", "1")
+        out, shown = self.interrupt(model, *settings)
+        self.assertRegex(out, r"(?m)^chi2 += \d\.\d+\(\d+\)")
+        self.assertIn("(interrupted)", out)
+        self.assertRegex(shown, r"lqft: interrupted after \d+ of 400000 draws")
+        done = int(re.search(r"after (\d+) of", shown).group(1))
+        shape, _ = read_npy(os.path.join(self.folder, "M.npy"))
+        self.assertEqual(shape, (8, done))
+        # what there is, is what a shorter run gives
+        short = self.report(model, *settings[1:], f"draws={done}")["report"]["chi2"]
+        printed = float(re.search(r"(?m)^chi2 += ([0-9.]+)", out).group(1))
+        self.assertLess(abs(printed - short["value"]), short["error"] / 5)
+        out, _ = self.interrupt(model, *settings, "--json", sig=signal.SIGTERM)
+        answer = json.loads(out)
+        self.assertTrue(answer["sample"][0]["interrupted"])
+        self.assertTrue(0 < answer["sample"][0]["draws"] < 400000)
+
+    def test_interrupted_in_the_warmup(self):
+        out, shown = self.interrupt(self.write(MODEL + 'save M to "M.npy"\nplot history(M)\n'), "warmup=1000000", "L=16", "--json", until=b"warm-up")
+        self.assertEqual(json.loads(out)["report"], {})
+        self.assertRegex(shown, r"after 0 of 100 draws")
+        self.assertEqual(os.listdir(self.folder), ["model.lqft"])
+
+    def test_interrupted_in_the_second_sample(self):
+        sample = MODEL[MODEL.index("sample phi"):MODEL.index("report chi2")]
+        model = self.write(MODEL + sample.replace("draws = 100", "draws = 1000000") + "report later = E[M^2]\n" + sample + "report never = E[M^2]\n")
+        out, _ = self.interrupt(model, "--json", "L=16", until=b"/1000000")
+        answer = json.loads(out)
+        self.assertEqual(set(answer["report"]), {"chi2", "phi2", "later"})
+        self.assertEqual([s["interrupted"] for s in answer["sample"]], [False, True])
+
+    def test_second_interrupt(self):
+        process, _ = self.start(self.write(MODEL), "steps=50000000", "L=16", "tune=false")
+        end = time.monotonic() + 20
+        while time.monotonic() < end:                     # until the handler is there
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+                caught = int(re.search(r"SigCgt:\s*([0-9a-f]+)", f.read()).group(1), 16)
+            if caught >> (signal.SIGINT - 1) & 1:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        self.assertEqual(process.wait(20), 128 + signal.SIGINT)
+        self.assertLess(time.monotonic() - start, 5)
+
+
+if __name__ == "__main__":
+    if "--lqft" in sys.argv:
+        at = sys.argv.index("--lqft")
+        LQFT = os.path.abspath(sys.argv[at + 1])
+        del sys.argv[at:at + 2]
+    unittest.main()

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""run.py [LQFT] [--update] [--only WORD]
+
+check/*.lqft are wrong programs: `lqft check` must print exactly check/*.expected, and end
+with status 1.  Besides, every code of compiler/diag.def is used in the sources, has a page
+that `lqft explain` prints, and a wrong program here or in parse/.  --update rewrites the
+expectations; read what changed: is it what a physicist would want to read?"""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "..")
+passed = failed = 0
+
+
+def verdict(ok, what, why=""):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAIL {what}" + (f": {why}" if why else ""))
+
+
+def difference(want, got):
+    w, g = want.splitlines(), got.splitlines()
+    for i in range(max(len(w), len(g))):
+        a, b = (w[i] if i < len(w) else "(nothing)"), (g[i] if i < len(g) else "(nothing)")
+        if a != b:
+            return f"line {i + 1}\n  expected {a}\n  found    {b}"
+    return ""
+
+
+def check_programs(lqft, update, only):
+    folder = os.path.join(HERE, "check")
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".lqft") or (only and only not in name):
+            continue
+        p = subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        got, path = p.stderr.decode("utf-8", "replace"), os.path.join(folder, name[:-5] + ".expected")
+        if update:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(got)
+        want = open(path, encoding="utf-8").read() if os.path.exists(path) else ""
+        code = name.split("_")[0]
+        if p.returncode != 1:
+            verdict(False, name, f"status {p.returncode}, not 1")
+        elif re.match(r"[ED]\d{4}$", code) and (got.count(f"[{code}]") != 1 or len(re.findall(r"(?:error|warning)\[", got)) != 1):
+            verdict(False, name, f"should give {code}, once, and nothing else")
+        else:
+            verdict(got == want, name, difference(want, got))
+
+
+def sources(folder, *ends):
+    for path in glob.glob(os.path.join(ROOT, folder, "**"), recursive=True):
+        if path.endswith(ends):
+            yield open(path, encoding="utf-8").read()
+
+
+def check_codes(lqft):
+    table = dict(re.findall(r'^X\(([A-Z]\d{4}), "((?:[^"\\]|\\.)*)"\)', open(os.path.join(ROOT, "compiler", "diag.def"), encoding="utf-8").read(), re.M))
+    used = set()
+    for text in sources("compiler", ".c", ".h"):
+        used.update(re.findall(r'"([ED]\d{4})"', text))
+    for text in sources("grammar", ".re", ".y"):
+        used.update(re.findall(r'"([ED]\d{4})"', text))
+    shown = set()
+    for text in sources("tests/errors", ".expected"):
+        shown.update(re.findall(r"(?:error|warning)\[([ED]\d{4})\]", text))
+    for code in sorted(used | set(table)):
+        verdict(code in table, f"{code}: used, and has no row in diag.def")
+        verdict(code in used, f"{code}: has a row in diag.def, and nothing uses it")
+        p = subprocess.run([lqft, "explain", code.lower()], capture_output=True)
+        page = p.stdout.decode()
+        verdict(p.returncode == 0 and page.startswith(f"## {code} {table.get(code)}\n"), f"lqft explain {code}", page.split("\n")[0] or p.stderr.decode().strip())
+        verdict(page.count("\n    ") >= 1 or code[0] == "D", f"{code}: no program on its page")
+        if code[0] == "E":
+            verdict(code in shown, f"{code}: no wrong program in tests/errors")
+
+
+def main():
+    args = sys.argv[1:]
+    update = "--update" in args
+    only = args[args.index("--only") + 1] if "--only" in args else None
+    rest = [a for a in args if not a.startswith("--") and a != only]
+    lqft = os.path.abspath(rest[0] if rest else os.path.join(ROOT, "build", "lqft"))
+    check_programs(lqft, update, only)
+    if not only:
+        check_codes(lqft)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
