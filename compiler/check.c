@@ -143,7 +143,7 @@ static void check_gradient(Checker *c, const Decl *d) {
     Span at[16];
     for (int i = 0; i < 16; i++) at[i] = d->name_at;
     const Value *S = elab_call(e, f, d->nparams, point, at, 0, NULL, NULL, d->name_at);
-    if (S->kind != VK_NUM || S->u.num.complex) return;        /* complex actions: see complex Langevin */
+    if (S->kind != VK_NUM || S->u.num.complex) return;        /* no order, so no difference quotient of one number */
     Ref node = ir_map(e->ir, 0, NULL, S->u.num.re);
     Point p;
     collect_point(e, point, fields, d->nparams, &p);

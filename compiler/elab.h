@@ -141,6 +141,8 @@ const Value *value_close(Elab *e, const Value *v);
 Ref  value_node(Elab *e, const Value *v, bool imaginary);
 /* Closed node with exactly the prefix symbols as first axes. */
 Ref  value_node_over(Elab *e, const Value *v, bool imaginary, int nprefix, const Sym *prefix);
+/* The free symbols of a value's parts that it does not bind itself; returns the count. */
+int  value_outer_syms(Elab *e, const Value *v, Sym *out);
 const Value *value_binary(Elab *e, AstOp op, const Value *a, const Value *b, Span at, Span op_at);
 const Value *value_unary(Elab *e, AstOp op, const Value *a, Span at);
 const Value *value_select(Elab *e, const Value *c, const Value *a, const Value *b, Span at);
@@ -223,6 +225,9 @@ bool  elab_const(Elab *e, Env *env, const Expr *x, const char *what, double *out
 IndexSet *elab_set(Elab *e, Env *env, const Expr *x);
 const Value *elab_call(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
                        int nopts, const Option *opts, const Value *const *opt_values, Span at);
+/* The options of a call: given ones, else their defaults. NULL after a message. */
+Env  *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
+                        const Value *const *values, Span at);
 Env  *env_bind(Elab *e, Env *up, const char *name, const Value *v);
 const Value *env_find(const Env *env, const char *name);
 /* A fresh index over a set, whose symbols become active until elab_leave. */

@@ -180,8 +180,8 @@ static const Value *unknown_option(Elab *e, const Decl *d, const Option *o) {
 }
 
 /* Binds options: given ones, else their defaults, which may use the parameters. */
-static Env *bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
-                         const Value *const *values, Span at) {
+Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
+                       const Value *const *values, Span at) {
     for (int i = 0; i < nopts; i++) {
         bool known = false;
         for (int j = 0; j < d->nopts; j++) known |= d->opts[j].name == opts[i].name;
@@ -218,7 +218,7 @@ static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const
     }
     e->call_at[e->ncalls++] = at;
     e->depth++;
-    env = bind_options(e, env, d, nopts, opts, opt_values, at);
+    env = elab_bind_options(e, env, d, nopts, opts, opt_values, at);
     const Value *v = !env ? value_error() : d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
     e->depth--;
     e->ncalls--;

@@ -174,7 +174,7 @@ static void add_to(Elab *e, Run *r, const char *name, const Value *v, Span at) {
     r->env = env_bind(e, r->env, name, value_binary(e, OP_ADD, old, v, at, at));
 }
 
-/* Metropolis: the proposal replaces the state with probability min(1, ratio). */
+/* The proposal replaces the state with probability min(1, ratio). */
 static void run_accept(Elab *e, Run *r, const Stmt *s) {
     if (!e->frame || e->depth > 0) {
         elab_error(e, "E0304", s->at, "`accept` belongs into the body of a sampler");

@@ -53,7 +53,8 @@ static const char *find_library(Arena *a) {
         const char *folder = path_folder(a, exe);
         const char *beside[] = {arena_printf(a, "%s/../stdlib", folder), arena_printf(a, "%s/../share/lqft/stdlib", folder)};
         for (int i = 0; i < LQ_COUNT(beside); i++)
-            if (access(arena_printf(a, "%s/prelude.lqft", beside[i]), R_OK) == 0) return beside[i];
+            if (access(arena_printf(a, "%s/prelude.lqft", beside[i]), R_OK) == 0)
+                return realpath(beside[i], exe) ? arena_strndup(a, exe, strlen(exe)) : beside[i];
     }
     return LQFT_STDLIB;
 }

@@ -9,7 +9,7 @@
 /* Acceptance and mean acceptance ratio of a sampler with `accept`. */
 typedef struct Acceptance {
     double accepted;                  /* fraction, over all chains */
-    double ratio, ratio_error;        /* <exp(-dH)> for HMC: 1 when the algorithm is exact */
+    double ratio, ratio_error;        /* <exp(-dH)>: 1 when the algorithm is exact */
     int64_t stuck, first_stuck;       /* chains that never moved; the first of them */
 } Acceptance;
 

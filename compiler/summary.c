@@ -318,7 +318,7 @@ static void check_ratio(RunResult *r, const SampleData *d, const Acceptance *a) 
     double off = a->ratio - 1, pull = off / a->ratio_error;
     if (fabs(off) < 1e-9 || (a->accepted < 0.2 && off < 0)) return;
     if (isfinite(a->ratio) && !(fabs(pull) > 5)) return;
-    run_diagnostic(r, true, "D0103", "`%s`: the mean of the acceptance ratio (<exp(-dH)> for HMC) is %s, %.1f standard errors from 1, and 5 "
+    run_diagnostic(r, true, "D0103", "`%s`: the mean of the acceptance ratio, <exp(-dH)>, is %s, %.1f standard errors from 1, and 5 "
                    "are allowed: the proposals are not reversible or do not preserve volume, or the run is not thermalised. Test the "
                    "sampler with `lqft check`, or lengthen the warm-up.", d->task->method,
                    format_value_error(r->arena, a->ratio, a->ratio_error), fabs(pull));

@@ -16,23 +16,6 @@ static Env *bind_fields(Elab *e, Env *env, const SampleTask *t) {
     return env;
 }
 
-/* Free symbols of both parts of a closed value that it does not bind. */
-static int free_prefix(Elab *e, const Value *v, Sym *out) {
-    int n = 0;
-    for (int part = 0; part < 2; part++) {
-        Sym found[64];
-        Ref body = part ? v->u.num.im : v->u.num.re;
-        int m = body ? ir_free_syms(e->ir, body, found, 64) : 0;
-        for (int i = 0; i < m; i++) {
-            bool known = false;
-            for (int j = 0; j < v->u.num.nsyms; j++) known |= v->u.num.syms[j] == found[i];
-            for (int j = 0; j < n; j++) known |= out[j] == found[i];
-            if (!known && n < IR_MAX_RANK) out[n++] = found[i];
-        }
-    }
-    return n;
-}
-
 static bool same_primary(const Primary *p, Ref re, Ref im) {
     return p->node_re == re && p->node_im == im;
 }
@@ -74,7 +57,7 @@ const Value *expectation(Elab *e, Env *env, const Expr *x, Span at) {
     const Value *v = measured(e, env, x, at);
     if (v->kind == VK_ERROR) return v;
     Sym prefix[IR_MAX_RANK];
-    int n = free_prefix(e, v, prefix);
+    int n = value_outer_syms(e, v, prefix);
     if (n + v->u.num.nsyms > IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
     Primary *p = add_primary(e, value_node_over(e, v, false, n, prefix), v->u.num.complex ? value_node_over(e, v, true, n, prefix) : 0, at);
     return value_array(e, p->input_re, p->input_im, n, prefix, v->u.num.nsets, v->u.num.sets, at);
@@ -283,32 +266,7 @@ static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q)
     bool ok = true;
     int n = method_options(m, s, method, opts, values, &ok);
     if (!ok) return NULL;
-    for (int k = 0; k < n; k++) {
-        bool known = false;
-        for (int i = 0; i < s->nopts; i++) known |= s->opts[i].name == opts[k].name;
-        if (known) continue;
-        const char *names[64];
-        int count = 0;
-        for (int i = 0; i < s->nopts && count < 64; i++) names[count++] = s->opts[i].name;
-        Diag *d = elab_error(e, "E0218", opts[k].at, "`%s` has no option called `%s`", s->name, opts[k].name);
-        diag_label(&e->front->sink, d, s->name_at, "defined here");
-        const char *near = diag_nearest(opts[k].name, names, count);
-        if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
-        return NULL;
-    }
-    for (int i = 0; i < s->nopts; i++) {
-        const Value *v = NULL;
-        for (int k = 0; k < n; k++)
-            if (opts[k].name == s->opts[i].name) v = values[k];
-        if (!v && s->opts[i].value) v = elab_expr(e, env, s->opts[i].value);
-        if (!v) {
-            elab_error(e, "E0218", method->at, "`%s` needs its option `%s`", s->name, s->opts[i].name);
-            return NULL;
-        }
-        if (v->kind == VK_ERROR) return NULL;
-        env = env_bind(e, env, s->opts[i].name, v);
-    }
-    return env;
+    return elab_bind_options(e, env, s, n, opts, values, method->at);
 }
 
 static void finish_func(IrFunc *f, const char *name, Ir *ir) {

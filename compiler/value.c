@@ -157,8 +157,7 @@ Ref value_node_over(Elab *e, const Value *v, bool imaginary, int nprefix, const 
     return node ? node : close_over(e, body, nprefix + v->u.num.nsyms, all);
 }
 
-/* The free symbols of a value's parts that it does not bind itself. */
-static int outer_syms(Elab *e, const Value *v, Sym *out) {
+int value_outer_syms(Elab *e, const Value *v, Sym *out) {
     Sym found[64];
     int n = 0;
     for (int part = 0; part < 2; part++) {
@@ -185,7 +184,7 @@ const Value *value_close(Elab *e, const Value *v) {
     }
     if (v->kind != VK_NUM || v->u.num.nsets == 0) return v;
     Sym prefix[IR_MAX_RANK];
-    int n = outer_syms(e, v, prefix);
+    int n = value_outer_syms(e, v, prefix);
     if (n + v->u.num.nsyms > IR_MAX_RANK)
         return ELAB_FAIL(e, "E0219", v->origin, "more than %d index components at once", IR_MAX_RANK);
     Ref re = value_node_over(e, v, false, n, prefix);

@@ -29,6 +29,9 @@ static Val splat_constant(Unit *u, Val v) {
 Val ll_as_vector(Unit *u, Val v) {
     if (u->lanes == 1 || l_is_vector(v)) return v;
     if (LLVMIsConstant(v)) return splat_constant(u, v);
+    /* LLVM's selector ends the process on some spread negatives, unoptimised: negate after. */
+    if (LLVMIsAInstruction(v) && LLVMGetInstructionOpcode(v) == LLVMFNeg)
+        return LLVMBuildFNeg(u->b, ll_as_vector(u, LLVMGetOperand(v, 0)), "");
     LLVMTypeRef t = LLVMVectorType(LLVMTypeOf(v), u->lanes);
     Val one = LLVMBuildInsertElement(u->b, LLVMGetPoison(t), v, l_int32(u, 0), "");
     LLVMTypeRef lanes = LLVMVectorType(u->i32, u->lanes);

@@ -509,7 +509,7 @@ int main(int argc, char **argv) {
         else vec_push(&all, argv[i]);
     }
     bool files = all.n > 0;
-    char temporary[] = "/tmp/lqft-agree-XXXXXX", command[4096];
+    char temporary[] = P_tmpdir "/lqft-agree-XXXXXX", command[4096];
     int drawn = 0;
     if (!files) {
         list(AGREE_DIR "/cases", &all);

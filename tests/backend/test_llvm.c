@@ -597,7 +597,7 @@ static bool object_agrees(Cases *c, void *library, int lanes) {
 }
 
 static void check_object(void) {
-    char folder[] = "/tmp/lqft-object-XXXXXX", object[64], library[64], err[512] = "";
+    char folder[] = P_tmpdir "/lqft-object-XXXXXX", object[64], library[64], err[512] = "";
     if (!mkdtemp(folder)) {
         check(false, "object code", "no temporary folder");
         return;

@@ -21,7 +21,8 @@ typedef double Vec __attribute__((vector_size(64)));
 enum { L = 32, W = 8, SLOTS = L + 2 };
 
 typedef struct Coef { double k, a, b, eps; } Coef;
-typedef struct Block { Vec field[SLOTS][L], momentum[L][L]; int first; } Block;
+/* Not a multiple of 4096 bytes apart: a load would wait for a store to the same place in another page. */
+typedef struct Block { Vec field[SLOTS][L], apart[24], momentum[L][L]; int first; } Block;
 
 static inline Vec splat(double x) { return x - (Vec){0}; }
 static inline int slot(int i) { return i < 0 ? i + SLOTS : i >= SLOTS ? i - SLOTS : i; }
@@ -43,7 +44,6 @@ static inline int slot(int i) { return i < 0 ? i + SLOTS : i >= SLOTS ? i - SLOT
 static inline void row(Vec *restrict p, Vec *up, const Vec *restrict mid, const Vec *restrict down, Vec *to, Coef c) {
     Vec k = splat(c.k), a = splat(c.a), b = splat(c.b), eps = splat(c.eps);
     Vec left = mid[L - 1], here = mid[0], start = here;
-#pragma GCC unroll 4
     for (int x = 0; x < L - 1; x++) SITE(x, mid[x + 1]);
     SITE(L - 1, start);
 }

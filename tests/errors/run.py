@@ -39,7 +39,8 @@ def check_programs(lqft, update, only):
     for name in sorted(os.listdir(folder)):
         if not name.endswith(".lqft") or (only and only not in name):
             continue
-        p = subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        p = subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+                           env=dict(os.environ, LQFT_STDLIB="../../../stdlib"))       # as messages name it
         got, path = p.stderr.decode("utf-8", "replace"), os.path.join(folder, name[:-5] + ".expected")
         if update:
             with open(path, "w", encoding="utf-8") as f:

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/lqft-test-XXXXXX", path[64], err[300];
+static char dir[] = P_tmpdir "/lqft-test-XXXXXX", path[64], err[300];
 
 static void put(const void *bytes, size_t n)
 {

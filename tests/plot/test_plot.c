@@ -416,7 +416,7 @@ static void test_histogram(void)
 
 static void test_files(void)
 {
-    char dir[] = "/tmp/test_plot_XXXXXX", path[64], err[256] = "";
+    char dir[] = P_tmpdir "/test_plot_XXXXXX", path[64], err[256] = "";
     double y[] = {1, 2};
     Curve c = {"y", CURVE_LINE, NULL, y, NULL, 2};
     Figure f = {.curves = &c, .ncurves = 1};

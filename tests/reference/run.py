@@ -9,7 +9,7 @@ Every fenced block of grammar/reference.md is one program:
     ```lqft error=E0207  must give that error, and no other
     ```lqft run          must run; a comment  # => name = 0.4994(8)  demands that the report
                          lies within five times the bracket (or equals the number, to nine
-                         digits, where there is none).  name[3] is an element of a report.
+                         digits, where there is none).  name[3, 0] is an element of a report.
 
 LINE selects the block that begins in that line of the reference.
 """
@@ -23,7 +23,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REFERENCE = os.path.join(ROOT, "grammar", "reference.md")
-EXPECTED = re.compile(r"#\s*=>\s*([^\s=\[]+)(?:\[(\d+)\])?\s*=\s*([-+0-9.eE]+)(?:\((\d+)\))?\s*$", re.M)
+EXPECTED = re.compile(r"#\s*=>\s*([^\s=\[]+)(?:\[([\d, ]+)\])?\s*=\s*([-+0-9.eE]+)(?:\((\d+)\))?\s*$", re.M)
 
 
 def blocks(text):
@@ -47,8 +47,8 @@ def check_expected(program, report):
             yield f"{name} is not reported"
             continue
         value = report[name]["value"]
-        if index:
-            value = value[int(index)]
+        for k in index.split(",") if index else []:
+            value = value[int(k)]
         want = float(number)
         places = len(number.split("e")[0].split(".")[1]) if "." in number else 0
         slack = 5 * float(digits) * 10 ** -places if digits else 1e-9 * max(1.0, abs(want))
@@ -87,7 +87,10 @@ def main():
         if o.lines and line not in o.lines:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            complaints = check(o.lqft, info, program, folder)
+            try:
+                complaints = check(o.lqft, info, program, folder)
+            except (OSError, ValueError, KeyError, TypeError, IndexError) as problem:
+                complaints = [f"{type(problem).__name__}: {problem}"]
         passed, failed = passed + (not complaints), failed + bool(complaints)
         if complaints or o.list:
             print(f"{'FAIL' if complaints else 'ok  '} reference.md:{line} {info}")
