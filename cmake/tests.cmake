@@ -42,11 +42,17 @@ lqft_test(ir.interp quick 120 test_interp)
 lqft_executable(test_diff lqft_compiler ir/test_diff.c)
 lqft_test(ir.diff quick 120 test_diff)
 lqft_executable(test_fuse lqft_compiler ir/test_fuse.c backend/kbuild.c backend/keval.c)
-lqft_test(ir.fuse full 300 test_fuse)
+lqft_test(ir.fuse quick 120 test_fuse)
 
 lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c backend/keval.c)
 lqft_test(backend.llvm quick 120 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
+
+# Random programs through every executor; generated with Python.
+lqft_executable(agree lqft_compiler agreement/agree.c)
+target_compile_definitions(agree PRIVATE AGREE_DIR="${TESTS}/agreement" LQFT_STDLIB="${CMAKE_CURRENT_SOURCE_DIR}/stdlib")
+lqft_test(agreement.quick quick 120 agree --many 30)
+lqft_test(agreement full 600 agree)
 
 # ---- the whole program ---------------------------------------------------------------------------
 function(lqft_script name label seconds script)
@@ -54,9 +60,20 @@ function(lqft_script name label seconds script)
 endfunction()
 
 lqft_script(structure quick 60 structure/run.py)
+lqft_script(errors quick 120 errors/run.py $<TARGET_FILE:lqft>)
+lqft_script(hostile full 600 errors/hostile.py $<TARGET_FILE:lqft>)
+lqft_script(reference full 300 reference/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
+
+# ---- speed, and what it rests on -----------------------------------------------------------------
+lqft_executable(allocations lqft_compiler bench/allocations.c)
+file(GLOB EXAMPLES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/*.lqft)
+lqft_test(bench.allocations quick 120 allocations ${CMAKE_CURRENT_SOURCE_DIR}/stdlib ${EXAMPLES})
+lqft_script(bench.budget quick 120 bench/budget.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(bench.speed quick 240 bench/run.py --quick --lqft $<TARGET_FILE:lqft>)
+set_tests_properties(bench.speed PROPERTIES RUN_SERIAL TRUE)
 
 # ---- fuzzing -----------------------------------------------------------------------------------------
 # The parser, from any bytes.  Needs clang with its fuzzer runtime, whatever compiles the rest.

@@ -98,6 +98,18 @@ static const Value *call_op2(Elab *e, int which, int n, const Value *const *args
     return acc;
 }
 
+/* a - b floor(a/b): the remainder with the sign of b. */
+static const Value *call_mod(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    const Value *a = number_arg(e, which, args[0], arg_at[0]), *b = number_arg(e, which, args[1], arg_at[1]);
+    (void)n;
+    if (a->kind == VK_ERROR || b->kind == VK_ERROR) return value_error();
+    if (a->kind != VK_NUM || b->kind != VK_NUM || a->u.num.complex || b->u.num.complex)
+        return ELAB_FAIL(e, "E0206", at, "`mod` takes two real numbers");
+    const Value *turns = value_binary(e, OP_DIV, a, b, at, at);
+    if (turns->kind == VK_ERROR) return turns;
+    return value_binary(e, OP_SUB, a, value_binary(e, OP_MUL, b, value_map1(e, SC_FLOOR, turns, at), at, at), at, at);
+}
+
 enum { PART_RE, PART_IM, PART_CONJ, PART_ARG };
 
 static const Value *call_part(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
@@ -176,6 +188,7 @@ static const Builtin builtins[] = {
     {"sqrt", 1, 1, call_op1, SC_SQRT},     {"abs", 1, 1, call_op1, SC_ABS},       {"sign", 1, 1, call_op1, SC_SIGN},
     {"floor", 1, 1, call_op1, SC_FLOOR},   {"round", 1, 1, call_op1, SC_ROUND},
     {"atan2", 2, 2, call_op2, SC_ATAN2},   {"pow", 2, 2, call_op2, SC_POW},
+    {"mod", 2, 2, call_mod, 0},
     {"min", 1, 8, call_op2, SC_MIN},       {"max", 1, 8, call_op2, SC_MAX},
     {"Re", 1, 1, call_part, PART_RE},      {"Im", 1, 1, call_part, PART_IM},      {"conj", 1, 1, call_part, PART_CONJ},
     {"arg", 1, 1, call_part, PART_ARG},

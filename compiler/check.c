@@ -182,6 +182,14 @@ static void check_symmetry(Checker *c, const Decl *d) {
         elab_error(e, "E0316", d->at, "the parameters of `%s` must be named like fields for a symmetry to be tested", action->name);
         return;
     }
+    for (int i = 0; i < d->nnames; i++) {
+        bool found = false;
+        for (int k = 0; k < action->nparams; k++) found |= fields[k]->name == d->names[i];
+        if (found) continue;
+        Diag *g = elab_error(e, "E0316", d->at, "`%s` is no field of the action `%s`", d->names[i], action->name);
+        diag_label(&e->front->sink, g, action->name_at, "declared here");
+        return;
+    }
     Env *env = e->globals;
     for (int k = 0; k < action->nparams; k++) env = env_bind(e, env, fields[k]->name, point[k]), image[k] = point[k], at[k] = d->at;
     const Value *v = d->nbinds ? elab_array(e, env, d->nbinds, d->binds, d->value, elab_expr, d->at) : value_close(e, elab_expr(e, env, d->value));

@@ -202,11 +202,12 @@ struct Elab {
     int64_t nodes_limit;
     int64_t work, work_limit;      /* expressions elaborated: specialisation may multiply them */
     int     nesting;               /* expressions inside one another, through calls too */
+    Span    operand_of, operand[2];/* of the operation being elaborated: itself and its two sides */
     bool    exhausted;             /* a limit was passed, and reported */
     bool    no_sample;             /* a `sample` is broken: what needs it is not reported again */
     uint64_t data_seed;
     const Value *warmup, *step;    /* inputs of a sampler's step: is it warm-up, which step */
-    Span    call_at[64]; int ncalls; /* where specialisations were asked for, for notes */
+    Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */
 };
 
 /* Reports once per place; adds the chain of calls. Returns the diagnostic (or a
@@ -277,6 +278,7 @@ typedef struct Model {
     Override *overrides; int noverrides;
     const char *library;            /* folder of the standard library */
     const char *path;               /* main file */
+    VEC(const char *) unknown;      /* names reported as unknown: one message for each */
     bool     unusable;              /* too broken to be elaborated */
 } Model;
 
@@ -285,6 +287,8 @@ typedef struct Model {
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library,
                   Override *overrides, int noverrides, uint32_t seed);
 FieldInfo *model_field(const Model *m, const char *name);
+/* The module of the library that defines a function or sampler, by its dotted name, or NULL. */
+const char *library_module(const Model *m, const char *name);
 /* Bytes that this machine, or the limit of the process, allows. */
 double available_memory(void);
 /* Folder of a file ("." when it has none). */

@@ -71,12 +71,12 @@ bool elab_const(Elab *e, Env *env, const Expr *x, const char *what, double *out)
 bool elab_int(Elab *e, Env *env, const Expr *x, const char *what, int64_t lo, int64_t hi, int64_t *out) {
     double v;
     if (!elab_const(e, env, x, what, &v)) return false;
-    if (!(v == rint(v))) {
-        elab_error(e, "E0214", x->at, "%s must be a whole number, and this is %.10g", what, v);
-        return false;
-    }
-    if (v < (double)lo || v > (double)hi) {
-        elab_error(e, "E0215", x->at, "%s must lie between %lld and %lld, and this is %.10g", what, (long long)lo, (long long)hi, v);
+    bool whole = v == rint(v);
+    if (!whole || v < (double)lo || v > (double)hi) {
+        Diag *d = whole ? elab_error(e, "E0215", x->at, "%s must lie between %lld and %lld, and this is %.10g", what, (long long)lo, (long long)hi, v)
+                        : elab_error(e, "E0214", x->at, "%s must be a whole number, and this is %.10g", what, v);
+        const Value *named = x->kind == EX_NAME ? env_find(env, x->name) : NULL;
+        if (named && named->origin.hi > named->origin.lo) diag_label(&e->front->sink, d, named->origin, "`%s` comes from here", x->name);
         return false;
     }
     *out = (int64_t)v;
@@ -95,6 +95,7 @@ IndexSet *elab_set(Elab *e, Env *env, const Expr *x) {
     if (v->kind == VK_SET) return v->u.set;
     Diag *d = elab_error(e, "E0203", x->at, "an index runs over an index set (a lattice, grid or axis), and this is %s", value_describe(e, v));
     double n;
+    if (v->kind == VK_NUM && v->u.num.nsets == 1) diag_help(&e->front->sink, d, "name the set of its index: `%s`", v->u.num.sets[0]->name);
     if (value_is_const(e, v, &n)) diag_help(&e->front->sink, d, "write a range, 0..%g, or declare an axis", n - 1);
     return NULL;
 }
@@ -117,6 +118,15 @@ static const Value *apply_to_fields(Elab *e, Env *env, const Value *f, Span at) 
 }
 
 static const Value *unknown_name(Elab *e, Env *env, const Expr *x) {
+    for (int i = 0; e->model && i < e->model->unknown.n; i++)
+        if (e->model->unknown.data[i] == x->name) return value_error();
+    if (!strcmp(x->name, "warmup")) return ELAB_FAIL(e, "E0201", x->at, "`warmup` is known inside samplers only");
+    if (!strcmp(x->name, "accepted")) return ELAB_FAIL(e, "E0201", x->at, "`accepted` is known after an `accept` of a sampler only");
+    if (e->model) {                    /* names have been resolved: it is one that some way through the block does not bind */
+        Diag *d = elab_error(e, "E0201", x->at, "`%s` has no value here", x->name);
+        diag_help(&e->front->sink, d, "it is bound in a branch that is not always taken: give it a value before the `if`");
+        return value_error();
+    }
     const char *names[512];
     int n = 0, nbuiltin;
     for (Env *v = env; v && n < 400; v = v->up) names[n++] = v->name;
@@ -130,6 +140,7 @@ static const Value *unknown_name(Elab *e, Env *env, const Expr *x) {
 
 static const Value *field_outside(Elab *e, const Expr *x) {
     Diag *d = elab_error(e, "E0227", x->at, "the field `%s` is random: it has values only inside E[…], or as the argument of a function", x->name);
+    if (e->sample) diag_help(&e->front->sink, d, "the mean over the configurations is E[…]");
     diag_label(&e->front->sink, d, model_field(e->model, x->name)->at, "declared here");
     return value_error();
 }
@@ -193,7 +204,9 @@ Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option
             if (opts[i].name == d->opts[j].name) v = values[i];
         if (!v && d->opts[j].value) v = elab_expr(e, env, d->opts[j].value);
         if (!v) {
-            elab_error(e, "E0218", at, "`%s` needs its option `%s`", d->name, d->opts[j].name);
+            Diag *g = elab_error(e, "E0218", at, "`%s` needs its option `%s`", d->name, d->opts[j].name);
+            diag_label(&e->front->sink, g, d->name_at, "defined here");
+            diag_help(&e->front->sink, g, "give it by name: `%s(…; %s = …)`", d->name, d->opts[j].name);
             return NULL;
         }
         if (v->kind == VK_ERROR) return NULL;
@@ -223,14 +236,60 @@ static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const
     e->depth--;
     e->ncalls--;
     if (v->kind == VK_TUPLE || v->kind == VK_ERROR || v->kind == VK_FUNC || v->kind == VK_DIST) return v;
-    if (d->kind == DC_ACTION && (v->kind != VK_NUM || v->u.num.nsets))
-        return ELAB_FAIL(e, "E0220", d->name_at, "the action `%s` must be a number, and it is %s", d->name, value_describe(e, v));
+    if (d->kind == DC_ACTION && (v->kind != VK_NUM || v->u.num.nsets || v->u.num.boolean)) {
+        Diag *g = elab_error(e, "E0220", d->has_body ? d->name_at : d->value->at, "the action `%s` must be a number, and this is %s", d->name, value_describe(e, v));
+        if (v->kind == VK_NUM && v->u.num.nsets) {
+            diag_label(&e->front->sink, g, v->u.num.sets[0]->at, "%s", set_describe(e->arena, v->u.num.sets[0]));
+            diag_help(&e->front->sink, g, "sum over it: `sum(…)`, or `sum[x in %s] …` with indices", v->u.num.sets[0]->name);
+        }
+        return value_error();
+    }
     return v;
 }
 
 /* A positive field is exp(u) of the coordinate u that samplers move. */
 static const Value *constrain(Elab *e, const FieldInfo *f, const Value *u) {
     return f->kind == FIELD_POSITIVE ? value_map1(e, SC_EXP, u, f->at) : u;
+}
+
+/* A density as exp(exponent)*rest, either of which may be absent: factors exp(…) are
+ * collected from products and quotients, since their product may leave the range of a
+ * double where the sum of their exponents does not. */
+typedef struct Density { const Expr *exponent, *rest; } Density;
+
+static const Expr *joined(Elab *e, const Expr *like, AstOp op, const Expr *a, const Expr *b) {
+    if (!b || (!a && op == OP_ADD) || (!a && op == OP_MUL)) return b ? b : a;
+    Expr *out = arena_alloc(e->arena, sizeof *out);
+    *out = *like;
+    Expr *first = arena_alloc(e->arena, sizeof *first);
+    *first = a ? *a : (Expr){.kind = EX_NUM, .at = like->at, .num = op == OP_DIV};      /* 1/b, or 0 - b */
+    Expr *second = arena_alloc(e->arena, sizeof *second);
+    *second = *b;
+    out->kind = EX_BINARY, out->op = op, out->a = first, out->b = second;
+    return out;
+}
+
+static const Expr *rebound(Elab *e, const Expr *binder, const char *name, const Expr *body) {
+    if (!body) return NULL;
+    Expr *out = arena_alloc(e->arena, sizeof *out), *inner = arena_alloc(e->arena, sizeof *inner);
+    *out = *binder, *inner = *body;
+    out->name = intern(name), out->a = inner;
+    return out;
+}
+
+static Density split_density(Elab *e, const Expr *d) {
+    if (d->kind == EX_CALL && d->n == 1 && d->nopts == 0 && d->a->kind == EX_NAME && !strcmp(d->a->name, "exp"))
+        return (Density){d->list[0], NULL};
+    if (d->kind == EX_BINARY && (d->op == OP_MUL || d->op == OP_DIV)) {
+        Density a = split_density(e, d->a), b = split_density(e, d->b);
+        if (!a.exponent && !b.exponent) return (Density){NULL, d};
+        return (Density){joined(e, d, d->op == OP_MUL ? OP_ADD : OP_SUB, a.exponent, b.exponent), joined(e, d, d->op, a.rest, b.rest)};
+    }
+    if (d->kind == EX_BINDER && !strcmp(d->name, "prod")) {
+        Density a = split_density(e, d->a);
+        if (a.exponent) return (Density){rebound(e, d, "sum", a.exponent), rebound(e, d, "prod", a.rest)};
+    }
+    return (Density){NULL, d};
 }
 
 /* The log-density as -S: `exp(-S(phi))` gives S itself, anything else its logarithm;
@@ -250,16 +309,22 @@ static const Value *call_target(Elab *e, const Target *t, int n, const Value *co
     }
     const Expr *d = t->density;
     const Value *S;
-    if (d->kind == EX_CALL && d->n == 1 && d->a->kind == EX_NAME && !strcmp(d->a->name, "exp"))
-        S = elab_expr(e, env, d->list[0]);
-    else {
-        const Value *p = elab_expr(e, env, d);
-        if (p->kind != VK_NUM) return p->kind == VK_ERROR ? p : ELAB_FAIL(e, "E0221", d->at, "a density is a number, and this is %s", value_describe(e, p));
-        S = value_map1(e, SC_LOG, p, d->at);
+    e->call_at[e->ncalls++] = d->at;             /* its mistakes are not those of the sampler */
+    Density split = split_density(e, d);
+    S = split.exponent ? elab_expr(e, env, split.exponent) : NULL;
+    if (split.rest && (!S || S->kind != VK_ERROR)) {
+        const Value *p = elab_expr(e, env, split.rest);
+        if (p->kind == VK_NUM && p->u.num.complex) p = ELAB_FAIL(e, "E0221", split.rest->at, "a factor of a density is real, and this is %s", value_describe(e, p));
+        if (p->kind == VK_NUM && !p->u.num.boolean) p = value_map1(e, SC_LOG, p, d->at);
+        S = !S || p->kind != VK_NUM || p->u.num.boolean ? p : value_binary(e, OP_ADD, S, p, d->at, d->at);
     }
+    if (S->kind != VK_NUM || S->u.num.nsets || S->u.num.boolean) {
+        Diag *g = S->kind == VK_ERROR ? NULL : elab_error(e, "E0221", d->at, "a density is one number for each configuration, and this is %s", value_describe(e, S));
+        if (g && S->kind == VK_NUM && S->u.num.nsets) diag_help(&e->front->sink, g, "sum over the sites in the exponent: exp(-sum[x in %s] …)", S->u.num.sets[0]->name);
+        S = value_error();
+    }
+    e->ncalls--;
     if (S->kind == VK_ERROR) return S;
-    if (S->kind != VK_NUM || S->u.num.nsets)
-        return ELAB_FAIL(e, "E0221", d->at, "the exponent of a density must be a number, and this is %s", value_describe(e, S));
     S = value_unary(e, OP_NEG, S, d->at);
     return jacobian ? value_binary(e, OP_SUB, S, jacobian, at, at) : S;
 }
@@ -277,12 +342,20 @@ const Value *elab_call(Elab *e, const Value *f, int n, const Value *const *args,
     }
 }
 
+/* What is called: a function with parameters is itself here, also inside E[…]. */
+static const Value *elab_callee(Elab *e, Env *env, const Expr *x) {
+    const Value *v = x->kind == EX_NAME ? env_find(env, x->name) : NULL;
+    bool function = v && v->kind == VK_FUNC && v->u.func.kind == FN_DECL && v->u.func.decl->nparams > 0;
+    return function ? v : elab_expr(e, env, x);
+}
+
 static const Value *elab_call_expr(Elab *e, Env *env, const Expr *x) {
     if (x->a->kind == EX_NAME && !strcmp(x->a->name, "grad") && !env_find(env, x->a->name)) return elab_grad(e, env, x);
-    const Value *f = elab_expr(e, env, x->a);
+    const Value *f = elab_callee(e, env, x->a);
     if (f->kind == VK_ERROR) return f;
     if (f->kind != VK_FUNC) {
         Diag *d = elab_error(e, "E0202", x->a->at, "%s cannot be called like a function", value_describe(e, f));
+        if (x->a->kind == EX_NAME) diag_label(&e->front->sink, d, f->origin, "declared here");
         if (f->kind == VK_NUM && f->u.num.nsets) diag_help(&e->front->sink, d, "an array is indexed with brackets: `%s[…]`", x->a->kind == EX_NAME ? x->a->name : "a");
         else if (f->kind == VK_NUM) diag_help(&e->front->sink, d, "is a `*` missing?");
         return value_error();
@@ -725,8 +798,11 @@ const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const 
     }
     const Value *body = bad ? value_error() : array_body(e, env, nstatic, static_binds, static_sets, static_syms, value, make);
     if (body->kind != VK_ERROR) body = value_number(e, body, at, "an element of an array");
-    if (body->kind != VK_ERROR && body->u.num.nsets)
-        body = ELAB_FAIL(e, "E0225", value->at, "an element must be a number, and this is %s", value_describe(e, body));
+    if (body->kind != VK_ERROR && body->u.num.nsets) {
+        Diag *d = elab_error(e, "E0225", value->at, "an element must be a number, and this is %s", value_describe(e, body));
+        diag_help(&e->front->sink, d, "give the array on the right its indices too: a[x] = b[x]");
+        body = value_error();
+    }
     for (int i = n - 1; i >= 0; i--) elab_leave(e, sets[i]);
     if (body->kind == VK_ERROR) return body;
     Value v = *body;
@@ -811,6 +887,7 @@ static const Value *elab_kind(Elab *e, Env *env, const Expr *x) {
         if (x->op == OP_IN) return elab_in(e, env, x);
         {
             const Value *a = elab_expr(e, env, x->a), *b = elab_expr(e, env, x->b);
+            e->operand_of = x->at, e->operand[0] = x->a->at, e->operand[1] = x->b->at;
             return value_binary(e, x->op, a, b, x->at, x->op_at);
         }
     case EX_IF: return elab_if(e, env, x);

@@ -139,7 +139,9 @@ static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Sp
         const Value *variable = assemble(e, q, fresh.in, &k, nprefix, prefix, at);
         const Value *S = check_scalar(e, elab_call(e, f, 1, &variable, &at, 0, NULL, NULL, at), at);
         if (S->kind == VK_ERROR) return S;
-        if (!gradients(e, S, nprefix, prefix, &p, fresh.in, out, at)) return value_error();
+        /* What cannot be differentiated stands in the density, not in the sampler. */
+        Span blame = f->u.func.kind == FN_TARGET ? f->u.func.target->density->at : at;
+        if (!gradients(e, S, nprefix, prefix, &p, fresh.in, out, blame)) return value_error();
         bool real_point = true;
         for (int i = 0; i < p.n; i++) real_point &= !p.imaginary[i];
         if (S->u.num.complex && real_point) {
@@ -163,7 +165,75 @@ static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Sp
 
 /* ---- grad(expression, name) ----------------------------------------------------------------- */
 
-static const Value *grad_of_expression(Elab *e, const Value *S, const Value *q, Span at, Span q_at) {
+static bool depends_on(Elab *e, const Value *S, const Parts *p, const Ref *nodes) {
+    bool yes = false;
+    for (int i = 0; i < p->n; i++) {
+        yes |= ir_depends(e->ir, S->u.num.re, nodes[i]);
+        if (S->u.num.im) yes |= ir_depends(e->ir, S->u.num.im, nodes[i]);
+    }
+    return yes;
+}
+
+/* Elements that share one point need a copy of it each: the expression is elaborated
+ * again with its name as a variable over the enclosing indices. */
+static const Value *grad_of_copies(Elab *e, Env *env, const Expr *x, const Value *q, const Parts *p, const Ref *wrt, int nprefix, const Sym *prefix) {
+    const Expr *name = x->list[1];
+    Ref fresh[MAX_PARTS], out[MAX_PARTS], point[MAX_PARTS];
+    if (name->kind != EX_NAME) return ELAB_FAIL(e, "E0504", name->at, "the derivative is taken with respect to a name");
+    for (int i = 0; i < p->n; i++) {
+        int64_t dims[IR_MAX_RANK];
+        int rank = part_dims(e, p->field[i], nprefix, prefix, dims);
+        fresh[i] = ir_input(e->ir, "q", rank, dims, false, false);
+        point[i] = value_node_over(e, p->field[i], p->imaginary[i], nprefix, prefix);
+    }
+    int k = 0;
+    Value *variable = (Value *)assemble(e, q, fresh, &k, nprefix, prefix, x->at);
+    variable->name = name->name;
+    const Value *S = elab_expr(e, env_bind(e, env, name->name, variable), x->list[0]);
+    if (S->kind == VK_ERROR) return S;
+    S = check_scalar(e, value_number(e, S, x->list[0]->at, "`grad`"), x->list[0]->at);
+    if (S->kind == VK_ERROR) return S;
+    if (depends_on(e, S, p, wrt)) {
+        Diag *d = elab_error(e, "E0504", x->at, "this depends on `%s` by way of other names too, and differs from index to index", name->name);
+        diag_help(&e->front->sink, d, "write what is differentiated in terms of `%s` inside this `grad`", name->name);
+        return value_error();
+    }
+    if (!gradients(e, S, nprefix, prefix, p, fresh, out, x->at)) return value_error();
+    const Value *g;
+    bool real_point = true;
+    for (int i = 0; i < p->n; i++) real_point &= !p->imaginary[i];
+    k = 0;
+    if (S->u.num.complex && real_point) {
+        if (p->n != 1) return ELAB_FAIL(e, "E0503", x->at, "a complex function of several real fields has no gradient here");
+        g = complex_at_real(e, S, q, nprefix, prefix, p, fresh, out, x->at);
+        g = value_close(e, g);
+        if (g->kind == VK_ERROR) return g;
+        Ref parts[2] = {value_node_over(e, g, false, nprefix, prefix), value_node_over(e, g, true, nprefix, prefix)};
+        for (int i = 0; i < 2; i++) parts[i] = ir_subst_arrays(e->ir, parts[i], p->n, fresh, point);
+        return value_array(e, parts[0], parts[1], nprefix, prefix, g->u.num.nsets, g->u.num.sets, x->at);
+    }
+    for (int i = 0; i < p->n; i++) out[i] = ir_subst_arrays(e->ir, out[i], p->n, fresh, point);
+    return assemble(e, q, out, &k, nprefix, prefix, x->at);
+}
+
+/* Does S use an enclosing index that the point was not defined under? */
+static bool uses_other(Elab *e, const Value *S, int nprefix, const Sym *prefix, int nown, const Sym *own) {
+    Sym found[64];
+    for (int part = 0; part < 2; part++) {
+        Ref body = part ? S->u.num.im : S->u.num.re;
+        int m = body ? ir_free_syms(e->ir, body, found, 64) : 0;
+        for (int i = 0; i < m; i++) {
+            bool outer = false, known = false;
+            for (int k = 0; k < nprefix; k++) outer |= prefix[k] == found[i];
+            for (int k = 0; k < nown; k++) known |= own[k] == found[i];
+            if (outer && !known) return true;
+        }
+    }
+    return false;
+}
+
+static const Value *grad_of_expression(Elab *e, Env *env, const Expr *x, const Value *S, const Value *q) {
+    Span at = x->at, q_at = x->list[1]->at;
     Parts p = {.n = 0};
     if (!collect_parts(e, q, &p, q_at)) return value_error();
     int nprefix = e->active.n;
@@ -171,11 +241,13 @@ static const Value *grad_of_expression(Elab *e, const Value *S, const Value *q, 
     if (nprefix > IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
     if (nprefix) memcpy(prefix, e->active.data, (size_t)nprefix * sizeof *prefix);
     Ref wrt[MAX_PARTS], out[MAX_PARTS];
+    bool element = false;                        /* the point is an element of an array */
     for (int i = 0; i < p.n; i++) {
         Ref body = p.imaginary[i] ? p.field[i]->u.num.im : p.field[i]->u.num.re;
         if (NODE(e->ir, body)->op != SC_READ)
             return ELAB_FAIL(e, "E0504", q_at, "the derivative with respect to a constant is not defined; make it an argument: `grad(f, x)` of a function f");
         wrt[i] = NARG(e->ir, body, 0);
+        element |= p.field[i]->u.num.nsets == 0 && NODE(e->ir, body)->nidx > 0;
     }
     /* Free indices in the wrt array itself are the ones it was defined under. */
     Sym own[IR_MAX_RANK];
@@ -187,7 +259,8 @@ static const Value *grad_of_expression(Elab *e, const Value *S, const Value *q, 
         for (int k = 0; k < p.field[0]->u.num.nsyms; k++) bound |= a->n == 1 && a->t[0].sym == p.field[0]->u.num.syms[k];
         if (!bound && a->n == 1) own[nown++] = a->t[0].sym;
     }
-    if (!gradients(e, S, nprefix, prefix, &p, wrt, out, at)) return value_error();
+    if (element || uses_other(e, S, nprefix, prefix, nown, own)) return grad_of_copies(e, env, x, q, &p, wrt, nprefix, prefix);
+    if (!gradients(e, S, nown, own, &p, wrt, out, at)) return value_error();
     if (S->u.num.complex) {
         bool real_point = true;
         for (int i = 0; i < p.n; i++) real_point &= !p.imaginary[i];
@@ -197,6 +270,23 @@ static const Value *grad_of_expression(Elab *e, const Value *S, const Value *q, 
     return assemble(e, q, out, &k, nown, own, at);
 }
 
+/* grad(S, phi[x]) of an expression S is grad(S, phi)[x]. */
+static const Value *grad_at_element(Elab *e, Env *env, const Expr *x) {
+    Expr *list[2] = {x->list[0], x->list[1]->a};
+    Expr whole = *x, element = *x->list[1];
+    whole.list = list;
+    element.a = &whole;
+    return elab_expr(e, env, &element);
+}
+
+/* Inside E[…] the name of an action is its value, but not here. */
+static const Value *differentiated(Elab *e, Env *env, const Expr *x, const Value *q) {
+    const Value *v = x->kind == EX_NAME ? env_find(env, x->name) : NULL;
+    int n = q->kind == VK_TUPLE ? q->u.tuple.n : 1;
+    bool fits = v && v->kind == VK_FUNC && v->u.func.kind == FN_DECL && v->u.func.decl->nparams == n;
+    return fits ? v : elab_expr(e, env, x);
+}
+
 const Value *elab_grad(Elab *e, Env *env, const Expr *x) {
     if (x->n != 2) return ELAB_FAIL(e, "E0217", x->at, "`grad` takes a function and a point, or an expression and a name");
     const Value *q = elab_expr(e, env, x->list[1]);
@@ -204,9 +294,11 @@ const Value *elab_grad(Elab *e, Env *env, const Expr *x) {
      * stay apart. */
     q = value_close(e, q);
     if (q->kind == VK_INDEX) q = value_number(e, q, x->list[1]->at, "`grad`");
-    const Value *f = elab_expr(e, env, x->list[0]);
+    const Value *f = q->kind == VK_ERROR ? q : differentiated(e, env, x->list[0], q);
     if (q->kind == VK_ERROR || f->kind == VK_ERROR) return value_error();
     if (f->kind == VK_FUNC) return grad_of_function(e, f, q, x->at);
     f = check_scalar(e, value_number(e, f, x->list[0]->at, "`grad`"), x->list[0]->at);
-    return f->kind == VK_ERROR ? f : grad_of_expression(e, f, q, x->at, x->list[1]->at);
+    if (f->kind == VK_ERROR) return f;
+    if (x->list[1]->kind == EX_INDEX && q->kind == VK_NUM && q->u.num.nsets == 0) return grad_at_element(e, env, x);
+    return grad_of_expression(e, env, x, f, q);
 }

@@ -13,6 +13,7 @@
 typedef struct Run {
     Env  *env;
     const Value *returned;     /* set by `return` */
+    Span  returned_at;
     bool  failed;
     int   loops;               /* nesting of loops that were not unrolled */
 } Run;
@@ -563,7 +564,7 @@ static void run_if(Elab *e, Run *r, const Stmt *s) {
     r->failed |= yes.failed || no.failed;
     if (fixed) {
         Run *taken = known ? &yes : &no;
-        r->returned = taken->returned;
+        r->returned = taken->returned, r->returned_at = taken->returned_at;
         /* Names first bound in a branch that is always taken stay known. */
         for (int i = 0; i < all.n; i++)
             if (env_find(taken->env, all.data[i])) r->env = env_bind(e, r->env, all.data[i], env_find(taken->env, all.data[i]));
@@ -571,6 +572,7 @@ static void run_if(Elab *e, Run *r, const Stmt *s) {
         return;
     }
     if (yes.returned || no.returned) {
+        r->returned_at = s->at;
         if (yes.returned && no.returned) r->returned = value_select(e, c, yes.returned, no.returned, s->at);
         else {
             Diag *d = elab_error(e, "E0306", s->at, "`return` in one branch only: a function has one result");
@@ -580,7 +582,7 @@ static void run_if(Elab *e, Run *r, const Stmt *s) {
     }
     for (int i = 0; i < all.n && !r->failed; i++) {
         const Value *a = env_find(yes.env, all.data[i]), *b = env_find(no.env, all.data[i]);
-        if (!env_find(r->env, all.data[i])) continue;       /* local to a branch */
+        if (!env_find(r->env, all.data[i]) && !(a && b)) continue;       /* local to a branch */
         if (a == b) continue;
         const Value *v = value_close(e, value_select(e, c, a, b, s->at));
         if (v->kind == VK_ERROR) fail(r);
@@ -605,9 +607,21 @@ static void run_stmt(Elab *e, Run *r, const Stmt *s) {
     case ST_CLAIM: run_claim(e, r, s); break;
     case ST_RETURN:
         r->returned = value_close(e, elab_expr(e, r->env, s->value));
+        r->returned_at = s->at;
         if (r->returned->kind == VK_ERROR) fail(r);
         break;
     }
+}
+
+/* The names that a broken statement would have bound are known, and their values not. */
+static void bind_failed(Elab *e, Run *r, const Stmt *s) {
+    Names all = {0};
+    bool binds = s->kind == ST_LET || s->kind == ST_DRAW || s->kind == ST_CLAIM || s->kind == ST_STATE;
+    for (int i = 0; binds && i < s->nnames; i++) add_name(&all, s->names[i]);
+    if (s->kind == ST_IF) bound_names(e, &s->body, &all), bound_names(e, &s->orelse, &all);
+    for (int i = 0; i < all.n; i++)
+        if (!env_find(r->env, all.data[i])) r->env = env_bind(e, r->env, all.data[i], value_error());
+    vec_free(&all);
 }
 
 static void run_block(Elab *e, Run *r, const Block *b) {
@@ -618,6 +632,7 @@ static void run_block(Elab *e, Run *r, const Block *b) {
             return;
         }
         run_stmt(e, r, b->stmts[i]);
+        if (r->failed) bind_failed(e, r, b->stmts[i]);
         if (b->stmts[i]->kind == ST_ERROR) return;           /* what it would have bound is unknown */
     }
 }
@@ -641,12 +656,12 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b) {
     run_block(e, &r, b);
     if (r.returned && !r.failed) {
         if (value_same_shape(r.returned, e->frame->q)) r.env = env_bind(e, r.env, e->frame->q_name, r.returned);
-        else elab_error(e, "E0308", at, "a sampler returns its new state, and this is %s", value_describe(e, r.returned)), fail(&r);
+        else elab_error(e, "E0308", r.returned_at, "a sampler returns its new state, and this is %s", value_describe(e, r.returned)), fail(&r);
     }
     if (r.failed) { e->frame->q = value_error(); return; }
     const Value *q = env_find(r.env, e->frame->q_name);
     if (!value_same_shape(q, e->frame->q)) {
-        elab_error(e, "E0308", at, "the state `%s` is %s after a step and was %s before", e->frame->q_name, value_describe(e, q), value_describe(e, e->frame->q));
+        elab_error(e, "E0308", q->origin.hi ? q->origin : at, "the state `%s` is %s after a step and was %s before", e->frame->q_name, value_describe(e, q), value_describe(e, e->frame->q));
         q = value_error();
     }
     e->frame->q = q;

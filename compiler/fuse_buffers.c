@@ -481,8 +481,8 @@ static bool merge_pairs(Lives *v, const KStmt *s, int n) {
     return changed;
 }
 
-/* The room a buffer takes.  Large ones are kept 24 elements apart: at a distance of 4096
- * bytes, at any number of lanes, loads of one would wait for stores to the other. */
+/* The room a buffer takes.  Large ones stand 24 elements apart, so that neighbours are at
+ * no multiple of 4096 bytes, where loads of one wait for stores to the other. */
 static int64_t rounded(int64_t n) { return (n + 7) / 8 * 8 + (n >= 64 ? 24 : 0); }
 
 /* The lowest offset where the buffer overlaps none that is in use at the same time;

@@ -6,6 +6,7 @@
 #include "../runtime/io/csv.h"
 #include "../runtime/io/npy.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,31 @@ static char *read_whole(Arena *a, const char *path, size_t *len) {
     *len = t.n;
     text_free(&t);
     return out;
+}
+
+static bool defines(const char *text, const char *name) {
+    size_t n = strlen(name);
+    for (const char *line = text; line; line = (line = strchr(line, '\n')) ? line + 1 : NULL)
+        for (int k = 0; k < 2; k++) {
+            const char *word = k ? "sampler " : "def ";
+            size_t w = strlen(word);
+            if (!strncmp(line, word, w) && !strncmp(line + w, name, n) && strchr("( =", line[w + n])) return true;
+        }
+    return false;
+}
+
+const char *library_module(const Model *m, const char *name) {
+    Arena *arena = m->elab->arena;
+    const char *folder = arena_printf(arena, "%s/samplers", m->library), *found = NULL;
+    DIR *d = strlen(name) < 64 ? opendir(folder) : NULL;
+    for (struct dirent *f; d && !found && (f = readdir(d));) {
+        size_t n = strlen(f->d_name), len;
+        if (n < 6 || strcmp(f->d_name + n - 5, ".lqft")) continue;
+        const char *text = read_whole(arena, arena_printf(arena, "%s/%s", folder, f->d_name), &len);
+        if (text && defines(text, name)) found = arena_printf(arena, "samplers.%.*s", (int)n - 5, f->d_name);
+    }
+    if (d) closedir(d);
+    return found;
 }
 
 static bool is_task(const Decl *d) {
@@ -118,6 +144,11 @@ static void declare_param(Model *m, const Decl *d) {
     const Value *dflt = elab_expr(e, e->globals, d->value), *v = o ? elab_expr(e, e->globals, x) : dflt;
     double value, dflt_value = NAN, lo, hi;
     bool ok = v->kind != VK_ERROR;
+    if (ok && v->kind == VK_NUM && !v->u.num.complex && v->u.num.nsets == 0 && !value_is_const(e, v, &value)) {
+        Diag *g = elab_error(e, "E0213", x->at, "a parameter must be known before the program runs: a number, parameters and arithmetic on them");
+        diag_help(&m->front->sink, g, "what is computed is a definition: `def %s = …`", d->name);
+        ok = false;
+    }
     if (ok && !value_is_const(e, v, &value)) {
         elab_error(e, "E0401", x->at, "the parameter `%s` must be a real number, and this is %s", d->name, value_describe(e, v));
         ok = false;
@@ -230,6 +261,7 @@ static IndexSet *make_lattice(Model *m, const Decl *d) {
     bool ok = true;
     for (int i = 0; i < x->n; i++) {
         mode[i] = torus ? IX_PERIODIC : IX_ZERO;
+        if (!ok) continue;
         if (!elab_int(e, e->globals, x->list[i], "the extent of a lattice", 1, MAX_EXTENT, &ext[i])) ok = false;
         else if (!lq_mul_ok(sites, ext[i], &sites) || sites > MAX_SITES) {
             elab_error(e, "E0233", x->at, "this lattice has more than 2^31 sites");
@@ -345,7 +377,8 @@ static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) 
     if (x->n < 1 || x->list[0]->kind != EX_STR) return ELAB_FAIL(e, "E0602", x->at, "`load` needs the name of a file in quotes");
     const char *name = x->list[0]->name;
     if (name[0] == '/' || strstr(name, "..")) return ELAB_FAIL(e, "E0602", x->list[0]->at, "a model reads only below its own folder");
-    const char *path = arena_printf(arena, "%s/%s", path_folder(arena, e->front->sources.files.data[d->file]->path), name);
+    const char *folder = path_folder(arena, e->front->sources.files.data[d->file]->path);
+    const char *path = strcmp(folder, ".") ? arena_printf(arena, "%s/%s", folder, name) : name;
     size_t len = strlen(name);
     char err[256] = "";
     double *data = NULL;
@@ -354,10 +387,10 @@ static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) 
     NpyArray a = {0};
     CsvTable t = {0};
     if (len > 4 && !strcmp(name + len - 4, ".npy")) {
-        if (npy_read(path, &a, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: %s", path, err);
+        if (npy_read(path, &a, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s", err);
         data = a.data, count = a.count;
     } else {
-        if (csv_read(path, &t, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: %s", path, err);
+        if (csv_read(path, &t, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s", err);
         int column = which;
         if (which + 1 < x->n && x->list[which + 1]->kind == EX_STR) {
             const char *wanted = x->list[which + 1]->name;

@@ -25,6 +25,7 @@ typedef struct Resolver {
     VEC(const char *) reports;       /* names of reports, known to plot, save and print */
     VEC(Edge) edges;                 /* who uses whom, among functions */
     VEC(Escape) ended;               /* binders of the same expression that are over */
+    const Expr *last_escape;         /* the binder of the last message about such an index */
     int   depth;                     /* inside an expression */
     int   current;                   /* number of the declaration being read, or -1 */
     bool  silent;                    /* something before is broken: names may be missing */
@@ -114,19 +115,32 @@ static const Expr *ended_binder(const Resolver *r, const char *name) {
     return NULL;
 }
 
+/* The text of a binder up to its body: "sum[x in X]". */
+static const char *binder_text(const Resolver *r, const Expr *binder) {
+    const Source *s = r->m->front->sources.files.data[binder->at.file];
+    uint32_t lo = binder->at.lo, hi = binder->a->at.lo;
+    while (hi > lo && (s->text[hi - 1] == ' ' || s->text[hi - 1] == '(' || s->text[hi - 1] == '\n')) hi--;
+    return hi - lo > 80 ? arena_printf(r->sink->arena, "%s[…]", binder->name) : arena_strndup(r->sink->arena, s->text + lo, hi - lo);
+}
+
 static void report_unknown(Resolver *r, const char *name, Span at) {
     if (r->silent) return;
     const Expr *binder = ended_binder(r, name);
+    for (int i = 0; i < r->m->unknown.n; i++)
+        if (r->m->unknown.data[i] == name && (!binder || binder == r->last_escape)) return;
+    vec_push(&r->m->unknown, name);
+    r->last_escape = binder;
     if (binder) {
         Diag *d = diag_error(r->sink, "E0201", at, "the index `%s` is used outside its `%s`", name, binder->name);
         diag_here(r->sink, d, "`%s` is not known here", name);
-        diag_label(r->sink, d, binder->at, "this `%s` takes one product, and ends here", binder->name);
-        diag_help(r->sink, d, "put what belongs to it into parentheses: %s[…] (… + …)", binder->name);
+        diag_label(r->sink, d, binder->at, "`%s` is bound by this `%s`, which takes a product and ends before the next `+` or `-`", name, binder->name);
+        diag_help(r->sink, d, "put parentheses around the body of the `%s`: %s (… + …)", binder->name, binder_text(r, binder));
         return;
     }
     Diag *d = diag_error(r->sink, "E0201", at, "nothing here is called `%s`", name);
-    const char *near = nearest(r, name);
-    if (near) diag_help(r->sink, d, "did you mean `%s`?", near);
+    const char *near = nearest(r, name), *module = library_module(r->m, name);
+    if (module) diag_help(r->sink, d, "it is in the library: `import %s`", module);
+    else if (near) diag_help(r->sink, d, "did you mean `%s`?", near);
 }
 
 /* A number or set is known from its declaration on; functions are known everywhere. */
@@ -134,6 +148,9 @@ static void check_order(Resolver *r, const Global *g, Span at) {
     if (r->current < 0 || is_function(g->decl) || r->silent) return;
     const Global *user = &r->globals.data[r->current];
     if (is_function(user->decl) || g->order < user->order) return;
+    for (int i = 0; i < r->m->unknown.n; i++)
+        if (r->m->unknown.data[i] == g->name) return;
+    vec_push(&r->m->unknown, g->name);
     Diag *d = diag_error(r->sink, "E0201", at, "`%s` is not known yet", g->name);
     if (g->decl == user->decl) {
         diag_here(r->sink, d, "its own declaration uses it");
@@ -214,7 +231,7 @@ static void walk_arguments(Resolver *r, const Expr *x) {
         return;
     }
     for (int i = 0; i < x->n; i++) walk(r, x->list[i]);
-    for (int i = 0; i < x->nopts; i++) walk(r, x->opts[i].value);
+    for (int i = 0; i < x->nopts && !r->in_lattice; i++) walk(r, x->opts[i].value);
 }
 
 static bool mentions(const Expr *x, const char *name) {
@@ -350,7 +367,6 @@ static bool is_load(const Expr *x) {
 static void resolve_data(Resolver *r, const Decl *d) {
     if (is_load(d->value)) {
         resolve_sets(r, d->binds, d->nbinds);
-        walk_arguments(r, d->value);
         return;
     }
     bind_indices(r, d->binds, d->nbinds, d->value);
@@ -371,7 +387,9 @@ static bool is_start_word(const Option *o) {
 
 /* The fields and the sampler are looked up with better messages when they are used. */
 static void resolve_sample(Resolver *r, const Decl *d) {
+    for (int i = 0; i < d->nnames; i++) vec_push(&r->locals, d->names[i]);
     walk(r, d->value);
+    r->locals.n = 0;
     if (d->method && d->method->kind != EX_NAME) walk_arguments(r, d->method);
     for (int i = 0; i < d->nsettings; i++)
         if (!is_start_word(&d->settings[i])) walk(r, d->settings[i].value);
@@ -394,7 +412,7 @@ static void resolve_decl(Resolver *r, const Decl *d) {
     case DC_AXIS: walk(r, d->value); break;
     case DC_GRID: walk_arguments(r, d->value); break;
     case DC_LATTICE:
-        r->in_lattice = true;
+        r->in_lattice = true;                  /* its boundaries are words of their own */
         walk_arguments(r, d->value);
         r->in_lattice = false;
         break;

@@ -34,6 +34,21 @@ static Primary *add_primary(Elab *e, Ref re, Ref im, Span at) {
     return &t->primaries.data[t->primaries.n - 1];
 }
 
+typedef struct MeanSearch { const Ir *ir; bool found; } MeanSearch;
+
+static void find_mean(void *ctx, Ref r) {
+    MeanSearch *s = ctx;
+    const Node *n = NODE(s->ir, r);
+    s->found |= n->op == AR_INPUT && n->uniform && !strcmp(s->ir->slot_names.data[n->aux], "E");
+}
+
+static bool uses_mean(Elab *e, const Value *v) {
+    MeanSearch s = {e->ir, false};
+    if (v->kind != VK_NUM) return false;
+    ir_walk(e->ir, v->u.num.im ? 2 : 1, (Ref[]){v->u.num.re, v->u.num.im}, find_mean, &s);
+    return s.found;
+}
+
 /* What is measured: the value on a configuration, closed over the free indices. */
 static const Value *measured(Elab *e, Env *env, const Expr *x, Span at) {
     if (!e->sample) {
@@ -50,7 +65,11 @@ static const Value *measured(Elab *e, Env *env, const Expr *x, Span at) {
     v = value_number(e, v, x->at, "E[…]");
     if (v->kind == VK_NUM && v->u.num.boolean)
         v = value_select(e, v, value_const(e, 1, at), value_const(e, 0, at), at);   /* a probability */
-    return value_close(e, v);
+    v = value_close(e, v);
+    if (!uses_mean(e, v)) return v;
+    Diag *d = elab_error(e, "E0226", at, "a mean over the configurations is not known yet while they are measured");
+    diag_help(&e->front->sink, d, "multiply out: the variance is `E[M^2] - E[M]^2`");
+    return value_error();
 }
 
 const Value *expectation(Elab *e, Env *env, const Expr *x, Span at) {
@@ -233,9 +252,9 @@ static const Decl *find_sampler(Model *m, const Expr *method) {
     int n = 0;
     for (Env *v = e->globals; v && n < 256; v = v->up)
         if (v->value->kind == VK_FUNC && v->value->u.func.kind == FN_DECL && v->value->u.func.decl->kind == DC_SAMPLER) names[n++] = v->name;
-    const char *near = diag_nearest(name->name, names, n);
-    if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
-    else if (!f) diag_help(&e->front->sink, d, "samplers of the library are imported: `import samplers.%s`", name->name);
+    const char *near = diag_nearest(name->name, names, n), *module = f ? NULL : library_module(m, name->name);
+    if (module) diag_help(&e->front->sink, d, "it is in the library: `import %s`", module);
+    else if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
     return NULL;
 }
 
@@ -249,6 +268,7 @@ static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q)
         Diag *d = elab_error(e, "E0217", method->at, "`%s` takes %d argument%s besides the action and the fields, here %s %d", s->name,
                              s->nparams - 2, s->nparams == 3 ? "" : "s", given == 1 ? "is" : "are", given);
         diag_label(&e->front->sink, d, s->name_at, "defined here");
+        if (s->nparams == 2 && s->nopts) diag_help(&e->front->sink, d, "its settings have names: `%s(%s = …)`", s->name, s->opts[0].name);
         return NULL;
     }
     Value *S = value_new(e, VK_FUNC, t->decl->value->at);
@@ -564,9 +584,30 @@ static void close_measure(Elab *e, SampleTask *t) {
     finish_func(f, arena_printf(e->arena, "measure%d", t->index), e->ir);
 }
 
-static bool close_report(Elab *e, ReportTask *r) {
+/* The error of a value that mixes two ensembles would need both: refused. */
+static bool one_ensemble(Elab *e, const Plan *p, const ReportTask *r, Ref node) {
+    for (int i = 0; i < p->tasks.n; i++) {
+        const SampleTask *t = p->tasks.data[i]->kind == TASK_SAMPLE ? p->tasks.data[i]->sample : NULL;
+        for (int k = 0; t && t != r->sample && k < t->primaries.n; k++) {
+            const Primary *q = &t->primaries.data[k];
+            if (!ir_depends(e->ir, node, q->input_re) && !(q->input_im && ir_depends(e->ir, node, q->input_im))) continue;
+            Diag *d = elab_error(e, "E0226", r->decl->at, "this uses an expectation value of another `sample` than the last one before it");
+            diag_label(&e->front->sink, d, q->at, "taken over the configurations of an earlier `sample`");
+            diag_help(&e->front->sink, d, "report each of the two, and combine the values and errors");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
     Ref inputs[1024], grads[1024], node = value_node(e, r->value, false);
     int n = 0;
+    if (!one_ensemble(e, p, r, node)) return false;
+    if (r->sample && 2*r->sample->primaries.n + 2 > LQ_COUNT(inputs)) {
+        elab_error(e, "E0226", r->decl->at, "more than %d expectation values of one `sample`", LQ_COUNT(inputs)/2 - 1);
+        return false;
+    }
     for (int i = 0; r->sample && i < r->sample->primaries.n && n + 2 < LQ_COUNT(inputs); i++) {
         inputs[n++] = r->sample->primaries.data[i].input_re;
         if (r->sample->primaries.data[i].input_im) inputs[n++] = r->sample->primaries.data[i].input_im;
@@ -607,6 +648,7 @@ static void check_unused(Model *m) {
             at[k] = d->params[k].at;
             if (!f) { fields = false; break; }
             args[k] = elab_input_like(e, f->name, field_shape(e, f, 0), f->at);
+            ((Value *)args[k])->name = f->name;
         }
         for (int k = 0; k < d->nopts && fields; k++) fields = d->opts[k].value != NULL;
         const Value *f = env_find(e->globals, d->name);
@@ -642,9 +684,9 @@ Plan *plan_tasks(Model *m, bool claims) {
     for (int i = 0; i < p->tasks.n; i++) {
         Task *t = p->tasks.data[i];
         if (t->kind == TASK_SAMPLE) close_measure(e, t->sample);
-        if (t->kind == TASK_REPORT && !close_report(e, t->report)) return p;
+        if (t->kind == TASK_REPORT && !close_report(e, p, t->report)) return p;
         for (int k = 0; k < t->reports.n; k++)
-            if (t->reports.data[k] && !close_report(e, t->reports.data[k])) return p;
+            if (t->reports.data[k] && !close_report(e, p, t->reports.data[k])) return p;
     }
     return p;
 }

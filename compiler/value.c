@@ -212,11 +212,19 @@ const Value *value_number(Elab *e, const Value *v, Span at, const char *what) {
         Index ix = {aff_shift(e->ir, v->u.index.c[0], v->u.index.set->first), IX_EXACT, 0};
         return value_real(e, ir_idx(e->ir, ix), at);
     }
-    if (v->kind == VK_SHIFT) return ELAB_FAIL(e, "E0216", at, "a direction is not a number in %s", what);
+    if (what[0] != '`' && builtin_find(what) >= 0) what = arena_printf(e->arena, "`%s`", what);
+    if (v->kind == VK_SHIFT) {
+        Diag *d = elab_error(e, "E0216", at, "%s needs a number, and this is a displacement on `%s`", what, v->u.index.set->name);
+        diag_help(&e->front->sink, d, "directions displace sites, as in `x + 2*mu`");
+        return value_error();
+    }
     Diag *d = elab_error(e, "E0204", at, "%s needs a number, not %s", what, value_describe(e, v));
     if (v->kind == VK_INDEX) diag_help(&e->front->sink, d, "a site has %d coordinates: write `%s[0]` for the first",
                                        v->u.index.set->rank, v->name ? v->name : "x");
-    if (v->kind == VK_FUNC) diag_help(&e->front->sink, d, "call it: write its arguments in parentheses");
+    if (v->kind == VK_SET) diag_help(&e->front->sink, d, "the number of its elements is `size(%s)`", v->u.set->name);
+    bool observed = v->kind == VK_FUNC && v->u.func.kind == FN_DECL && (v->u.func.decl->kind == DC_OBSERVABLE || v->u.func.decl->kind == DC_ACTION);
+    if (observed) diag_help(&e->front->sink, d, "its expectation value is `E[%s]`", v->u.func.decl->name);
+    else if (v->kind == VK_FUNC) diag_help(&e->front->sink, d, "call it: write its arguments in parentheses");
     return value_error();
 }
 
@@ -526,7 +534,8 @@ static const Value *tuple_binary(Elab *e, AstOp op, const Value *a, const Value 
 
 static const Value *logic(Elab *e, AstOp op, Pair *p, const Value *a, const Value *b, Span at) {
     if (!a->u.num.boolean || !b->u.num.boolean)
-        return ELAB_FAIL(e, "E0205", at, "`%s` joins conditions, not numbers", op == OP_AND ? "and" : "or");
+        return ELAB_FAIL(e, "E0205", memcmp(&e->operand_of, &at, sizeof at) ? at : e->operand[a->u.num.boolean], "`%s` joins conditions, and this is %s",
+                         op == OP_AND ? "and" : "or", value_describe(e, a->u.num.boolean ? b : a));
     return pair_result(e, p, ir_binary(e->ir, op == OP_AND ? SC_AND : SC_OR, p->are, p->bre), 0);
 }
 
@@ -544,8 +553,9 @@ const Value *value_binary(Elab *e, AstOp op, const Value *a, const Value *b, Spa
     if (v) return v;
     if (a->kind == VK_TUPLE || b->kind == VK_TUPLE) return tuple_binary(e, op, a, b, at, op_at);
     const char *what = arena_printf(e->arena, "`%s`", op_text(op));
-    a = value_number(e, a, at, what);
-    b = value_number(e, b, at, what);
+    bool known = !memcmp(&e->operand_of, &at, sizeof at);      /* where the two sides stand */
+    a = value_number(e, a, known ? e->operand[0] : at, what);
+    b = value_number(e, b, known ? e->operand[1] : at, what);
     if (a->kind == VK_ERROR || b->kind == VK_ERROR) return value_error();
     Pair p;
     if (!pair_up(e, a, b, at, &p)) return value_error();
@@ -658,6 +668,8 @@ static const Value *wrong_set(Elab *e, const Value *v, int k, const Value *ix, S
     diag_label(&e->front->sink, d, want->at, "%s", set_describe(e->arena, want));
     if (ix->kind == VK_INDEX) diag_label(&e->front->sink, d, ix->u.index.set->at, "%s", set_describe(e->arena, ix->u.index.set));
     if (v->origin.hi > v->origin.lo) diag_label(&e->front->sink, d, v->origin, "declared here");
+    if (ix->kind == VK_NUM && want->rank > 1) diag_help(&e->front->sink, d, "a site of `%s` is an index of it, or its %d coordinates", want->name, want->rank);
+    else if (ix->kind == VK_NUM) diag_help(&e->front->sink, d, "an index is known before the run; to choose by a computed number, sum over `if i == n`");
     return value_error();
 }
 
@@ -737,8 +749,8 @@ const Value *value_at(Elab *e, const Value *v, const Value *const *index, Span a
     for (int k = 0; k < v->u.num.nsets; k++) {
         IndexSet *s = v->u.num.sets[k];
         if (used == total) {
-            Diag *d = elab_error(e, "E0212", at, "`%s` has %d indices, here are %d", v->name ? v->name : "this array",
-                                 v->u.num.nsets, total);
+            Diag *d = elab_error(e, "E0212", at, "`%s` has %d indices, here %s %d", v->name ? v->name : "this array",
+                                 v->u.num.nsets, total == 1 ? "is" : "are", total);
             for (int i = 0; i < v->u.num.nsets && i < 3; i++)
                 diag_label(&e->front->sink, d, v->u.num.sets[i]->at, "%s", set_describe(e->arena, v->u.num.sets[i]));
             return value_error();
@@ -750,9 +762,14 @@ const Value *value_at(Elab *e, const Value *v, const Value *const *index, Span a
         used += took;
         n += s->rank;
     }
-    if (used < total)
-        return ELAB_FAIL(e, "E0212", at, "`%s` has %d %s, here are %d", v->name ? v->name : "this array", v->u.num.nsets,
-                         v->u.num.nsets == 1 ? "index" : "indices", total);
+    if (used < total) {
+        Diag *d = elab_error(e, "E0212", at, "`%s` has %d %s, here are %d", v->name ? v->name : "this array", v->u.num.nsets,
+                             v->u.num.nsets == 1 ? "index" : "indices", total);
+        for (int i = 0; i < v->u.num.nsets && i < 3; i++)
+            diag_label(&e->front->sink, d, v->u.num.sets[i]->at, "%s", set_describe(e->arena, v->u.num.sets[i]));
+        if (v->origin.hi > v->origin.lo) diag_label(&e->front->sink, d, v->origin, "declared here");
+        return value_error();
+    }
     Ref parts[2] = {closed->u.num.re, closed->u.num.im};
     for (int p = 0; p < 2; p++) {
         if (!parts[p]) continue;

@@ -153,6 +153,7 @@ static void set_header(const Reader *r, CsvTable *t)
 /* NULL, or what is wrong with the line just cut */
 static const char *add_row(const Reader *r, CsvTable *t, locale_t c, double **rows, int64_t *cap)
 {
+    if (r->fields.n > 65536) return "more than 65536 columns";
     if (!t->ncols) t->ncols = r->fields.n;
     if (r->fields.n != t->ncols) return "another number of columns than above";
     if (t->nrows == *cap) {

@@ -587,7 +587,7 @@ class Gen:
     def declare_sets(self):
         r = self.r
         for i in range(r.randint(0, 2)):
-            n = r.choice([1, 2, 3, 4, 5])
+            n = r.choice([1, 2, 3, 4, 5, 5, 11])
             self.emit(f"axis A{i} = {n}")
             self.sets.append(Set(f"A{i}", "axis", n, open_=True))
         for i in range(r.randint(0, 1)):
@@ -598,6 +598,8 @@ class Gen:
         for i in range(r.choice([1, 1, 2])):
             rank = r.choice([1, 1, 2, 2, 2, 3, 3, 4])
             ext = [r.choice(SMALL) for _ in range(rank)]
+            if self.p(0.2):                    # a longer row
+                ext[-1] = r.choice([7, 9, 17])
             while prod(ext) > 130:
                 ext[r.randrange(rank)] = 2
             kind = "torus" if self.p(0.7) else "box"

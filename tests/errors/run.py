@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
@@ -25,6 +26,20 @@ def verdict(ok, what, why=""):
         print(f"FAIL {what}" + (f": {why}" if why else ""))
 
 
+def normal(text):
+    """Lines of the library may move: their numbers and texts are left out."""
+    out, library = [], False
+    for line in text.splitlines():
+        library = re.match(r" +in \.\./.*stdlib/", line) is not None or (library and re.match(r" *\d* \|", line) is not None)
+        if not library or " in " in line[:9]:
+            out.append(line)
+        elif re.match(r" *\d+ \|", line):
+            out.append("   | …")
+        else:
+            out.append("   | " + re.sub(r"^[ |-]*", "", line))
+    return "\n".join(out) + ("\n" if text else "")
+
+
 def difference(want, got):
     w, g = want.splitlines(), got.splitlines()
     for i in range(max(len(w), len(g))):
@@ -34,6 +49,11 @@ def difference(want, got):
     return ""
 
 
+def check(lqft, name, folder, **env):
+    return subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+                          env=dict(os.environ, NO_COLOR="1", **env))
+
+
 def check_programs(lqft, update, only):
     folder = os.path.join(HERE, "check")
     for name in sorted(os.listdir(folder)):
@@ -41,7 +61,7 @@ def check_programs(lqft, update, only):
             continue
         p = subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
                            env=dict(os.environ, LQFT_STDLIB="../../../stdlib"))       # as messages name it
-        got, path = p.stderr.decode("utf-8", "replace"), os.path.join(folder, name[:-5] + ".expected")
+        got, path = normal(p.stderr.decode("utf-8", "replace")), os.path.join(folder, name[:-5] + ".expected")
         if update:
             with open(path, "w", encoding="utf-8") as f:
                 f.write(got)
@@ -61,6 +81,23 @@ def sources(folder, *ends):
             yield open(path, encoding="utf-8").read()
 
 
+def check_page(lqft, code, page):
+    """The first program of a page makes the mistake, the last one is right."""
+    programs = [re.sub(r"^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n(?:\n(?=    ))?)+", page, re.M)]
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "corr.csv"), "w") as f:
+            f.write("t,C\n0,1\n1,0.5\n2,0.25\n")
+        for program, wrong in ((programs[0], True), (programs[-1], False)):
+            with open(os.path.join(folder, "page.lqft"), "w", encoding="utf-8") as f:
+                f.write(program)
+            p = check(lqft, "page.lqft", folder)
+            codes = re.findall(r"(?:error|warning)\[(\w+)\]", p.stderr.decode("utf-8", "replace"))
+            if wrong:
+                verdict(codes == [code], f"the first program of the page of {code}", f"gives {' '.join(codes) or 'no message'}")
+            else:
+                verdict(p.returncode == 0, f"the last program of the page of {code}", p.stderr.decode("utf-8", "replace")[:300] or p.stdout.decode()[:300])
+
+
 def check_codes(lqft):
     table = dict(re.findall(r'^X\(([A-Z]\d{4}), "((?:[^"\\]|\\.)*)"\)', open(os.path.join(ROOT, "compiler", "diag.def"), encoding="utf-8").read(), re.M))
     used = set()
@@ -78,6 +115,8 @@ def check_codes(lqft):
         page = p.stdout.decode()
         verdict(p.returncode == 0 and page.startswith(f"## {code} {table.get(code)}\n"), f"lqft explain {code}", page.split("\n")[0] or p.stderr.decode().strip())
         verdict(page.count("\n    ") >= 1 or code[0] == "D", f"{code}: no program on its page")
+        if re.match(r"E0[2-9]", code) and page.count("\n    ") >= 1:
+            check_page(lqft, code, page)
         if code[0] == "E":
             verdict(code in shown, f"{code}: no wrong program in tests/errors")
 
