@@ -56,6 +56,9 @@ lqft_test(agreement full 600 agree)
 
 # ---- the whole program ---------------------------------------------------------------------------
 function(lqft_script name label seconds script)
+  if(NOT EXISTS ${TESTS}/${script})
+    message(FATAL_ERROR "tests/${script} is missing")
+  endif()
   lqft_test(${name} ${label} ${seconds} ${PYTHON} ${TESTS}/${script} ${ARGN})
 endfunction()
 
@@ -63,6 +66,7 @@ lqft_script(structure quick 60 structure/run.py)
 lqft_script(errors quick 120 errors/run.py $<TARGET_FILE:lqft>)
 lqft_script(hostile full 600 errors/hostile.py $<TARGET_FILE:lqft>)
 lqft_script(reference full 300 reference/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)

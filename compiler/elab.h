@@ -188,6 +188,7 @@ struct Elab {
     Ir     *ir;
     Arena  *arena;
     Env    *globals;
+    Env     *scope[64];              /* what the functions of an imported file see, by its number; NULL: globals */
     const struct Model *model;
     VEC(int64_t) sym_ext;          /* extent of free symbol SYM_FREE + i */
     VEC(Sym)  active;              /* free symbols of the enclosing binders */
@@ -227,6 +228,8 @@ IndexSet *elab_set(Elab *e, Env *env, const Expr *x);
 const Value *elab_call(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
                        int nopts, const Option *opts, const Value *const *opt_values, Span at);
 /* The options of a call: given ones, else their defaults. NULL after a message. */
+/* The names that the body of d sees: a library's functions do not see the user's. */
+Env  *elab_scope(Elab *e, const Decl *d);
 Env  *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
                         const Value *const *values, Span at);
 Env  *env_bind(Elab *e, Env *up, const char *name, const Value *v);

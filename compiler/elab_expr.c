@@ -190,6 +190,11 @@ static const Value *unknown_option(Elab *e, const Decl *d, const Option *o) {
     return value_error();
 }
 
+Env *elab_scope(Elab *e, const Decl *d) {
+    Env *scope = d->file < LQ_COUNT(e->scope) ? e->scope[d->file] : NULL;
+    return scope ? scope : e->globals;
+}
+
 /* Binds options: given ones, else their defaults, which may use the parameters. */
 Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
                        const Value *const *values, Span at) {
@@ -223,7 +228,7 @@ static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const
     if (n != d->nparams) return wrong_count(e, d, n, at);
     if (e->depth >= MAX_CALL_DEPTH)
         return ELAB_FAIL(e, "E0301", at, "calls are nested more than %d deep: does `%s` use itself?", MAX_CALL_DEPTH, d->name);
-    Env *env = f->u.func.env ? f->u.func.env : e->globals;
+    Env *env = f->u.func.env ? f->u.func.env : elab_scope(e, d);
     for (int i = 0; i < n; i++) {
         if (args[i]->kind == VK_ERROR) return args[i];
         const Value *a = value_close(e, args[i]);
@@ -252,8 +257,8 @@ static const Value *constrain(Elab *e, const FieldInfo *f, const Value *u) {
     return f->kind == FIELD_POSITIVE ? value_map1(e, SC_EXP, u, f->at) : u;
 }
 
-/* A density as exp(exponent)*rest, either of which may be absent: factors exp(…) are
- * collected from products and quotients, since their product may leave the range of a
+/* A density as exp(exponent)*rest, either of which may be absent: factors exp(…), and
+ * those of a prod[…], are collected from products and quotients, since their product may leave the range of a
  * double where the sum of their exponents does not. */
 typedef struct Density { const Expr *exponent, *rest; } Density;
 
@@ -277,6 +282,16 @@ static const Expr *rebound(Elab *e, const Expr *binder, const char *name, const 
     return out;
 }
 
+static const Expr *applied(Elab *e, const char *function, const Expr *x) {
+    Expr *out = arena_alloc(e->arena, sizeof *out), *name = arena_alloc(e->arena, sizeof *name), *argument = arena_alloc(e->arena, sizeof *argument);
+    *argument = *x;
+    *name = (Expr){.kind = EX_NAME, .at = x->at, .name = intern(function)};
+    *out = (Expr){.kind = EX_CALL, .at = x->at, .a = name, .n = 1};
+    out->list = arena_alloc(e->arena, sizeof *out->list);
+    out->list[0] = argument;
+    return out;
+}
+
 static Density split_density(Elab *e, const Expr *d) {
     if (d->kind == EX_CALL && d->n == 1 && d->nopts == 0 && d->a->kind == EX_NAME && !strcmp(d->a->name, "exp"))
         return (Density){d->list[0], NULL};
@@ -286,8 +301,10 @@ static Density split_density(Elab *e, const Expr *d) {
         return (Density){joined(e, d, d->op == OP_MUL ? OP_ADD : OP_SUB, a.exponent, b.exponent), joined(e, d, d->op, a.rest, b.rest)};
     }
     if (d->kind == EX_BINDER && !strcmp(d->name, "prod")) {
-        Density a = split_density(e, d->a);
-        if (a.exponent) return (Density){rebound(e, d, "sum", a.exponent), rebound(e, d, "prod", a.rest)};
+        Density a = split_density(e, d->a);      /* log prod r = sum log |r| + log prod sign r */
+        if (!a.rest) return (Density){rebound(e, d, "sum", a.exponent), NULL};
+        const Expr *size = applied(e, "log", applied(e, "abs", a.rest));
+        return (Density){rebound(e, d, "sum", joined(e, d, OP_ADD, a.exponent, size)), rebound(e, d, "prod", applied(e, "sign", a.rest))};
     }
     return (Density){NULL, d};
 }
@@ -310,7 +327,10 @@ static const Value *call_target(Elab *e, const Target *t, int n, const Value *co
     const Expr *d = t->density;
     const Value *S;
     e->call_at[e->ncalls++] = d->at;             /* its mistakes are not those of the sampler */
-    Density split = split_density(e, d);
+    static const char *const used[] = {"exp", "log", "abs", "sign"};
+    bool own = false;                            /* functions of these names declared in the file */
+    for (int i = 0; i < LQ_COUNT(used); i++) own |= env_find(env, intern(used[i])) != NULL;
+    Density split = own ? (Density){NULL, d} : split_density(e, d);
     S = split.exponent ? elab_expr(e, env, split.exponent) : NULL;
     if (split.rest && (!S || S->kind != VK_ERROR)) {
         const Value *p = elab_expr(e, env, split.rest);
@@ -859,10 +879,14 @@ static const Value *elab_tuple(Elab *e, Env *env, const Expr *x) {
 static const Value *too_large(Elab *e, const Expr *x) {
     if (e->exhausted) return value_error();
     e->exhausted = true;
-    Diag *d = elab_error(e, "E0302", x->at, e->nesting > MAX_NESTING ? "calls and expressions are nested more than %lld levels deep here"
+    int calls = e->ncalls;
+    Span at = calls ? e->call_at[0] : x->at;        /* the use that is too much, wherever in it the limit was met */
+    e->ncalls = 0;
+    Diag *d = elab_error(e, "E0302", at, e->nesting > MAX_NESTING ? "calls and expressions are nested more than %lld levels deep here"
                          : e->work > e->work_limit ? "writing out all calls takes more than %lld expressions"
                                                    : "the program grows beyond %lld operations here",
                          e->nesting > MAX_NESTING ? (long long)MAX_NESTING : (long long)(e->work > e->work_limit ? e->work_limit : e->nodes_limit));
+    e->ncalls = calls;
     diag_help(&e->front->sink, d, "give a value that is used twice a name in a block, and repeat with `repeat n { … }` or a binder");
     return value_error();
 }

@@ -486,6 +486,14 @@ static bool is_unusable(const Sink *s) {
     return s->nerrors > s->limit;
 }
 
+/* An imported file of functions alone keeps what was declared up to its last one: a name
+ * that the user's file gives to something else means in the library what it meant there. */
+static void set_scope(Model *m, const Decl *d, Env *env) {
+    if (d->file >= LQ_COUNT(m->elab->scope)) return;
+    bool main_file = !strcmp(m->front->sources.files.data[d->file]->path, m->path);
+    m->elab->scope[d->file] = main_file ? NULL : env;
+}
+
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library, Override *overrides, int noverrides, uint32_t seed) {
     Model *m = arena_alloc(arena, sizeof *m);
     Elab *e = arena_alloc(arena, sizeof *e);
@@ -504,7 +512,12 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
     if (m->unusable) return m;
     for (int i = 0; i < front->sink.diags.n; i++) elab_mark(e, front->sink.diags.data[i]->labels[0].at);
     for (int i = 0; i < m->decls.n; i++)
-        if (is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
+        if (is_function(m->decls.data[i])) {
+            declare(m, arena, m->decls.data[i]);
+            set_scope(m, m->decls.data[i], e->globals);
+        }
+    for (int i = 0; i < m->decls.n; i++)
+        if (!is_function(m->decls.data[i])) set_scope(m, m->decls.data[i], NULL);
     for (int i = 0; i < m->decls.n; i++)
         if (!is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
     return m;

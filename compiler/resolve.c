@@ -179,8 +179,24 @@ static void use(Resolver *r, const char *name, Span at) {
 
 static void walk(Resolver *r, const Expr *x);
 
+static void duplicate(Resolver *r, const char *name, Span first, Span second, const char *what) {
+    Diag *d = diag_error(r->sink, "E0228", second, "%s `%s` is declared twice", what, name);
+    diag_here(r->sink, d, "declared again here");
+    diag_label(r->sink, d, first, "first declared here");
+}
+
+static void check_indices(Resolver *r, const Bind *binds, int n, bool named) {
+    for (int i = 1; i < n; i++)
+        for (int j = 0; j < i; j++)
+            if (binds[i].name && binds[i].name == binds[j].name && (named || binds[i].set || binds[j].set)) {
+                duplicate(r, binds[i].name, binds[j].at, binds[i].at, "the index");
+                return;
+            }
+}
+
 static void walk_binder(Resolver *r, const Expr *x) {
     int mark = r->locals.n;
+    check_indices(r, x->binds, x->nbinds, true);
     for (int i = 0; i < x->nbinds; i++) walk(r, x->binds[i].set);   /* sets do not see the indices */
     for (int i = 0; i < x->nbinds; i++)
         if (x->binds[i].name) vec_push(&r->locals, x->binds[i].name);
@@ -248,6 +264,7 @@ static bool mentions(const Expr *x, const char *name) {
 /* The indices of a definition `a[x in X, Y] = value`.  A bare name is a set when one
  * of that name is known, else an index whose set the value tells. */
 static void bind_indices(Resolver *r, const Bind *binds, int n, const Expr *value) {
+    check_indices(r, binds, n, false);
     VEC(const char *) indices = {0};
     for (int i = 0; i < n; i++) {
         const Bind *b = &binds[i];
@@ -321,12 +338,6 @@ static void walk_block(Resolver *r, const Block *b) {
 }
 
 /* ---- declarations -------------------------------------------------------------------------- */
-
-static void duplicate(Resolver *r, const char *name, Span first, Span second, const char *what) {
-    Diag *d = diag_error(r->sink, "E0228", second, "%s `%s` is declared twice", what, name);
-    diag_here(r->sink, d, "declared again here");
-    diag_label(r->sink, d, first, "first declared here");
-}
 
 /* Parameters and options are one list of names. */
 static void check_parameters(Resolver *r, const Decl *d) {

@@ -118,7 +118,7 @@ static Ref rebuild_node(Rebuild *b, Ref r) {
     Ref out = r;
     if (changed) {
         int64_t dims[IR_MAX_RANK];
-        memcpy(dims, ir->dims.data + n.dims, (size_t)(n.rank + n.nred) * sizeof *dims);
+        if (n.rank + n.nred) memcpy(dims, ir->dims.data + n.dims, (size_t)(n.rank + n.nred) * sizeof *dims);
         switch (n.op) {
         case SC_IDX: out = ir_idx(ir, ix[0]); break;
         case SC_INRANGE: out = ir_inrange(ir, ix[0].aff, ix[0].n); break;

@@ -254,9 +254,30 @@ typedef struct Sum { VEC(Term) terms; VEC(Ref) factors; } Sum;
 
 static Ref normalize(Normal *w, Ref r);
 
-static void sort_refs(Ref *f, int n) {
+/* Is the value the same at all points?  True only when a short look shows it. */
+static bool is_fixed(const Ir *ir, Ref r, int depth) {
+    const Node *n = NODE(ir, r);
+    if (depth == 0) return n->op == SC_CONST;
+    for (int i = 0; i < n->nidx; i++) {
+        const Affine *a = aff_get(ir, NIDX(ir, r, i)->aff);
+        for (int k = 0; k < a->n; k++)
+            if (a->t[k].sym < SYM_LOOP) return false;
+    }
+    for (uint32_t i = 0; i < n->nargs; i++)
+        if (!ir_is_array(ir, NARG(ir, r, (int)i)) && !is_fixed(ir, NARG(ir, r, (int)i), depth - 1)) return false;
+    return true;
+}
+
+enum { LOOK = 4 };
+
+/* Those that are the same at all points come first: their product is found once, not at
+ * every point. */
+static void sort_refs(const Ir *ir, Ref *f, int n) {
+    int fixed = 0;
+    for (int i = 0; i < n; i++)
+        if (is_fixed(ir, f[i], LOOK)) { Ref t = f[i]; f[i] = f[fixed]; f[fixed++] = t; }
     for (int i = 1; i < n; i++)
-        for (int j = i; j > 0 && f[j - 1] > f[j]; j--) { Ref t = f[j]; f[j] = f[j - 1]; f[j - 1] = t; }
+        for (int j = i; j > (i < fixed ? 0 : fixed) && f[j - 1] > f[j]; j--) { Ref t = f[j]; f[j] = f[j - 1]; f[j - 1] = t; }
 }
 
 static bool is_sum(Op op) { return op == SC_ADD || op == SC_SUB || op == SC_NEG; }
@@ -337,7 +358,7 @@ static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
     else vec_push(&s->factors, normalize(w, r));
     t.n = s->factors.n - t.first;
     fold_signs(ir, s, &t);
-    sort_refs(s->factors.data + t.first, t.n);
+    sort_refs(ir, s->factors.data + t.first, t.n);
     vec_push(&s->terms, t);
 }
 
@@ -388,6 +409,16 @@ static Ref add_term(Normal *w, Ref acc, double c, Ref x) {
     return ir_binary(ir, c < 0 ? SC_SUB : SC_ADD, acc, x);
 }
 
+/* acc + c times the factors; what is the same at all points is multiplied first. */
+static Ref add_product(Normal *w, Ref acc, double c, const Ref *f, int n) {
+    Ir *ir = w->ir;
+    int fixed = 0;
+    while (fixed < n && is_fixed(ir, f[fixed], LOOK)) fixed++;
+    if (fixed == 0 || fixed == n) return add_term(w, acc, c, product(w, f, n));
+    Ref a = ir_binary(ir, SC_MUL, ir_const(ir, c), product(w, f, fixed)), b = product(w, f + fixed, n - fixed);
+    return acc ? ir_fma(ir, a, b, acc) : ir_binary(ir, SC_MUL, a, b);
+}
+
 static bool has_factor(const Sum *s, const Term *t, Ref f) {
     for (int i = 0; i < t->n; i++)
         if (s->factors.data[t->first + i] == f) return true;
@@ -417,7 +448,7 @@ static Ref plain_sum(Normal *w, Sum *s, Term *t, int n, Ref acc) {
         int same = 0;
         for (int j = i; j < n; j++) same += fabs(t[j].c) == fabs(c);
         if (same < 2 || fabs(c) == 1) {
-            acc = add_term(w, acc, c, product(w, s->factors.data + t[i].first, t[i].n));
+            acc = add_product(w, acc, c, s->factors.data + t[i].first, t[i].n);
             continue;
         }
         Ref group = 0;

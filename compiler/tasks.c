@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_SAMPLES 64
+
 /* ---- expectations ------------------------------------------------------------------------- */
 
 static Env *bind_fields(Elab *e, Env *env, const SampleTask *t) {
@@ -57,7 +59,11 @@ static const Value *measured(Elab *e, Env *env, const Expr *x, Span at) {
         diag_help(&e->front->sink, d, "sample phi ~ exp(-S(phi)) with hmc()");
         return value_error();
     }
-    if (e->in_expectation) return ELAB_FAIL(e, "E0226", at, "E[…] inside E[…]");
+    if (e->in_expectation) {
+        Diag *d = elab_error(e, "E0226", at, "E[…] inside E[…]: a mean is not known yet while it is measured");
+        diag_help(&e->front->sink, d, "multiply out: the variance is `E[M^2] - E[M]^2`");
+        return value_error();
+    }
     e->in_expectation = 1;
     const Value *v = elab_expr(e, bind_fields(e, env, e->sample), x);
     e->in_expectation = 0;
@@ -274,7 +280,7 @@ static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q)
     Value *S = value_new(e, VK_FUNC, t->decl->value->at);
     S->u.func.kind = FN_TARGET;
     S->u.func.target = &t->target;
-    Env *env = env_bind(e, e->globals, s->params[0].name, S);
+    Env *env = env_bind(e, elab_scope(e, s), s->params[0].name, S);
     env = env_bind(e, env, s->params[1].name, q);
     for (int i = 0; i < given; i++) {
         const Value *v = elab_expr(e, e->globals, method->list[i]);
@@ -390,7 +396,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     }
     t->nfield_parts = t->state_in.n;
     t->config = value_tuple(e, t->target.n, seen, t->decl->at);
-    if (!ok || !s) return false;
+    if (!s) return false;
     t->method = s->name;
     t->warmup_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
     e->warmup = value_real(e, ir_read(e->ir, t->warmup_in, NULL), t->decl->at);
@@ -402,7 +408,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
         return false;
     }
     Env *env = bind_sampler(m, t, s, state);
-    if (!env) return false;
+    if (!env || !ok) return false;
     e->frame = &t->frame;
     e->call_at[e->ncalls++] = t->decl->method->at;
     elab_sampler_body(e, env, &s->body);
@@ -481,6 +487,11 @@ static void plan_report(Model *m, Plan *p, const Decl *d) {
 /* ---- plots, saves, prints -------------------------------------------------------------------------------------- */
 
 static int primary_of(Elab *e, const Expr *x) {
+    if (x->kind == EX_INDEX && x->a->kind == EX_NAME && !strcmp(x->a->name, "E") && x->nbinds == 1 && !env_find(e->globals, x->a->name)) {
+        Diag *d = elab_error(e, "E0226", x->at, "here stands what is measured on each configuration, and this is its mean");
+        diag_help(&e->front->sink, d, "leave out the `E[…]`");
+        return -1;
+    }
     const Value *v = measured(e, e->globals, x, x->at);
     if (v->kind == VK_ERROR) return -1;
     Ref re = value_node(e, v, false), im = v->u.num.complex ? value_node(e, v, true) : 0;
@@ -667,6 +678,10 @@ Plan *plan_tasks(Model *m, bool claims) {
         const Decl *d = m->tasks.data[i];
         switch (d->kind) {
         case DC_SAMPLE: {
+            if (nsamples == MAX_SAMPLES) {
+                elab_error(e, "E0302", d->at, "more than %d `sample` in a program", MAX_SAMPLES);
+                return p;
+            }
             SampleTask *t = plan_sample(m, p, d, claims, nsamples);
             nsamples++;
             e->sample = t->config ? t : NULL;  /* its fields are known: what follows is checked too */

@@ -149,7 +149,7 @@ static Ref plain_read(const Elab *e, Ref body, int n, const Sym *syms) {
 
 Ref value_node_over(Elab *e, const Value *v, bool imaginary, int nprefix, const Sym *prefix) {
     Sym all[IR_MAX_RANK];
-    memcpy(all, prefix, (size_t)nprefix * sizeof *all);
+    if (nprefix) memcpy(all, prefix, (size_t)nprefix * sizeof *all);
     memcpy(all + nprefix, v->u.num.syms, (size_t)v->u.num.nsyms * sizeof *all);
     Ref body = imaginary ? v->u.num.im : v->u.num.re;
     if (!body) body = ir_const(e->ir, 0);

@@ -158,7 +158,7 @@ imports: path             { Decl *d = ast_decl(p, DC_IMPORT, @1); d->name = $1.n
 
 path: name
     | path '.' NAME
-        { $$ = (Word){intern(arena_printf(p->arena, "%s.%s", $1.name, $3)), @$}; }
+        { $$ = (Word){strlen($1.name) > 1000 ? $1.name : intern(arena_printf(p->arena, "%s.%s", $1.name, $3)), @$}; }
     ;
 
 reports: report | reports ',' report ;

@@ -235,6 +235,10 @@ class Gen:
             return f"{self.atom(sc, d - 1)}/(1 + {den}^2)" if self.smooth or self.p(0.8) else f"{self.atom(sc, d - 1)}/{den}"
         if k == 7:
             return f"-{self.atom(sc, d - 1)}"
+        if k < 10 and self.smooth and self.p(0.5):     # large numbers would hide small ones from the differences
+            return f"{self.pick(['sin', 'tanh'])}({self.real(sc, d - 1)})^{self.pick(['3', '4'])}"
+        if k < 10 and self.smooth:
+            return f"{self.atom(sc, d - 1)}^{self.pick(['2', '2', '1'])}"
         if k < 10:
             return f"{self.atom(sc, d - 1)}^{self.pick(['2', '2', '3', '4', '2', '1'])}"
         if k < 14:

@@ -427,7 +427,7 @@ save M to "M.csv"
         json.loads(self.lqft("run", latin, "--json").out)
 
     def test_import_next_to_the_model(self):
-        self.write("observable double(phi) = 2*M(phi)\n", "models/extra.lqft")
+        self.write("observable double(phi) = 2*sum(phi)\n", "models/extra.lqft")
         model = self.write("import extra\n" + MODEL + "report d = E[double]\n", "models/model.lqft")
         self.assertIn("d", self.report(model)["report"])
         self.assertIn("d", self.report("models/model.lqft")["report"])

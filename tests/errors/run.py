@@ -59,8 +59,7 @@ def check_programs(lqft, update, only):
     for name in sorted(os.listdir(folder)):
         if not name.endswith(".lqft") or (only and only not in name):
             continue
-        p = subprocess.run([lqft, "check", name], cwd=folder, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
-                           env=dict(os.environ, LQFT_STDLIB="../../../stdlib"))       # as messages name it
+        p = check(lqft, name, folder, LQFT_STDLIB="../../../stdlib")        # as messages name it
         got, path = normal(p.stderr.decode("utf-8", "replace")), os.path.join(folder, name[:-5] + ".expected")
         if update:
             with open(path, "w", encoding="utf-8") as f:
@@ -108,6 +107,13 @@ def check_codes(lqft):
     shown = set()
     for text in sources("tests/errors", ".expected"):
         shown.update(re.findall(r"(?:error|warning)\[([ED]\d{4})\]", text))
+    with tempfile.TemporaryDirectory() as folder:           # too large to be kept
+        with open(os.path.join(folder, "large.lqft"), "w") as f:
+            f.write("#" * 63 + "\n")
+            f.write(("#" * 63 + "\n") * (1 << 20))
+        p = check(lqft, "large.lqft", folder)
+        verdict(p.returncode == 1 and b"[E0128]" in p.stderr, "a file of more than 64 MiB")
+        shown.add("E0128")
     for code in sorted(used | set(table)):
         verdict(code in table, f"{code}: used, and has no row in diag.def")
         verdict(code in used, f"{code}: has a row in diag.def, and nothing uses it")
