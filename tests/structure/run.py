@@ -32,7 +32,9 @@ MOST_LINES = 1200
 
 
 def fail(path, line, text):
-    failures.append(f"{path}:{line}: {text}" if line else f"{path}: {text}")
+    message = f"{path}:{line}: {text}" if line else f"{path}: {text}"
+    if message not in failures:
+        failures.append(message)
 
 
 def ignored():
