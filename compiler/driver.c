@@ -24,7 +24,14 @@ void session_open(Session *s, const RunOptions *o, bool claims) {
     s->plan = s->model->unusable ? NULL : plan_tasks(s->model, claims);
 }
 
+static void free_lists(Model *m) {
+    vec_free(&m->decls), vec_free(&m->params), vec_free(&m->fields), vec_free(&m->tasks);
+    vec_free(&m->sets), vec_free(&m->imported), vec_free(&m->unknown);
+    vec_free(&m->elab->sym_ext), vec_free(&m->elab->active), vec_free(&m->elab->grads), vec_free(&m->elab->reported);
+}
+
 void session_close(Session *s) {
+    free_lists(s->model);
     ir_free(s->model->elab->ir);
     arena_free(s->arena);
     front_free(&s->front);

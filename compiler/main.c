@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,7 +211,17 @@ static int command_line(int argc, char **argv) {
     return status;
 }
 
+/* Deep expressions and calls nest deeply in the elaborator; the stack grows on demand. */
+static void raise_stack_limit(void) {
+    struct rlimit limit;
+    rlim_t want = (rlim_t)120 << 20;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= want) return;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > want ? want : limit.rlim_max;
+    setrlimit(RLIMIT_STACK, &limit);
+}
+
 int main(int argc, char **argv) {
+    raise_stack_limit();
     int status = command_line(argc, argv);
     if (status == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
         fprintf(stderr, "lqft: cannot write to standard output: %s\n", strerror(errno));

@@ -5,6 +5,7 @@
 #include "elab.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_LEAVES 64            /* of a tuple */
@@ -418,7 +419,20 @@ static const Value *as_shift(Elab *e, const Value *v) {
     return s;
 }
 
+/* Displacements stay far below what 64 bits hold, so that sums of two never overflow. */
+#define FARTHEST ((int64_t)1 << 30)
+
+static bool too_far(Elab *e, Aff a, Span at) {
+    const Affine *f = aff_get(e->ir, a);
+    bool far = llabs(f->k) > FARTHEST;
+    for (int i = 0; i < f->n; i++) far |= llabs(f->t[i].c) > FARTHEST;
+    if (far) elab_error(e, "E0215", at, "a displacement by more than 2^30 sites");
+    return far;
+}
+
 static const Value *shift_combine(Elab *e, const Value *a, const Value *b, int64_t sign, ValueKind kind, Span at) {
+    for (int i = 0; i < a->u.index.set->rank; i++)
+        if (too_far(e, a->u.index.c[i], at) || too_far(e, b->u.index.c[i], at)) return value_error();
     Value *v = value_new(e, kind, at);
     v->u.index.set = a->u.index.set;
     for (int i = 0; i < v->u.index.set->rank; i++)
@@ -456,6 +470,7 @@ static const Value *shift_product(Elab *e, const Value *a, const Value *b, Span 
     v->u.index.set = s->u.index.set;
     for (int i = 0; i < s->u.index.set->rank; i++) {
         if (!aff_is_const(e->ir, s->u.index.c[i], &c)) return NULL;
+        if (too_far(e, factor, at) || too_far(e, s->u.index.c[i], at)) return value_error();
         v->u.index.c[i] = aff_scale(e->ir, factor, c);
     }
     return v;
@@ -479,6 +494,7 @@ static const Value *index_arithmetic(Elab *e, AstOp op, const Value *a, const Va
     if (b_site && sa && op == OP_ADD) return index_arithmetic(e, OP_ADD, b, a, at);
     Aff k;
     if (a_site && a->u.index.set->rank == 1 && affine_integer(e, b, &k)) {
+        if (too_far(e, k, at) || too_far(e, a->u.index.c[0], at)) return value_error();
         Value *v = value_new(e, VK_INDEX, at);
         v->u.index.set = a->u.index.set;
         v->u.index.c[0] = aff_add(e->ir, a->u.index.c[0], aff_scale(e->ir, k, sign));
@@ -486,6 +502,7 @@ static const Value *index_arithmetic(Elab *e, AstOp op, const Value *a, const Va
         return v;
     }
     if (b_site && b->u.index.set->rank == 1 && affine_integer(e, a, &k)) {
+        if (too_far(e, k, at) || too_far(e, b->u.index.c[0], at)) return value_error();
         Value *v = value_new(e, VK_INDEX, at);
         v->u.index.set = b->u.index.set;
         v->u.index.c[0] = aff_add(e->ir, k, aff_scale(e->ir, b->u.index.c[0], sign));

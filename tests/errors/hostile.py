@@ -162,6 +162,7 @@ def programs():
     yield "huge measurement", "import samplers.hmc\nlattice X = torus(2^10, 2^10)\nfield phi[X] : real\naction S(phi) = sum[x in X] phi[x]^2\nsample phi ~ exp(-S(phi)) with hmc()\nreport r[x in X, y in X] = E[phi[x]*phi[y]]\n"
     yield "far shifts", MODEL + "action S(phi) = sum[x in X, mu in X.dirs] phi[x]*phi[x + 1000000000*(1000000000*(1000000000*mu))]\n"
     yield "far shifts added up", MODEL + "def far(mu) {\n  s = 1000000000*mu\n" + "  s = s + s\n" * 70 + "  return s\n}\naction S(phi) = sum[x in X, mu in X.dirs] phi[x]*phi[x + far(mu)]\n"
+    yield "far index", "axis A = 8\ndata d[a in A] = a\ndef far(a) {\n  s = a\n" + "  s = s + s\n" * 70 + "  return s\n}\nreport r = sum[a in A] d[far(a)]\n"
     yield "100 fields", "axis A = 2\n" + "".join(f"field f{i}[A] : real\n" for i in range(100)) + "action S(" + ", ".join(f"f{i}" for i in range(100)) + ") = sum(f0)\nimport samplers.hmc\nsample " + ", ".join(f"f{i}" for i in range(100)) + " ~ exp(-S(" + ", ".join(f"f{i}" for i in range(100)) + ")) with hmc()\n"
     yield "30 fields", "axis A = 2\n" + "".join(f"field f{i}[A] : complex\n" for i in range(30)) + "action S(" + ", ".join(f"f{i}" for i in range(16)) + ") = sum(abs(f0)^2)\nimport samplers.hmc\nsample " + ", ".join(f"f{i}" for i in range(30)) + " ~ exp(-sum(abs(f0)^2)) with hmc()\n"
     yield "8 index sets of a field", "axis A = 2\nfield phi[A, A, A, A, A, A, A, A] : real\naction S(phi) = sum(phi^2)\nreport r = 1\n"
