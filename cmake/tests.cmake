@@ -93,11 +93,11 @@ if(FUZZ_CC)
   endif()
 endif()
 if(FUZZ_WORKS)
-  set(FUZZ_SOURCES compiler/ast.c compiler/diag.c compiler/parse.c compiler/source.c runtime/base.c tests/fuzz/front_fuzz.c)
+  set(FUZZ_SOURCES compiler/front/ast.c compiler/front/diag.c compiler/front/parse.c compiler/front/source.c runtime/base.c tests/fuzz/front_fuzz.c)
   list(TRANSFORM FUZZ_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
-  file(GLOB FRONT_HEADERS compiler/front.h compiler/parse.h compiler/diag.def runtime/base.h)
+  file(GLOB FRONT_HEADERS compiler/front/front.h compiler/front/parse.h compiler/front/diag.def runtime/base.h)
   add_custom_command(OUTPUT ${TEST_BIN}/front_fuzz
-    COMMAND ${FUZZ_CC} ${FUZZ_FLAGS} -I${CMAKE_CURRENT_SOURCE_DIR}/compiler -I${GEN} ${FUZZ_SOURCES}
+    COMMAND ${FUZZ_CC} ${FUZZ_FLAGS} -I${CMAKE_CURRENT_SOURCE_DIR}/compiler/front -I${GEN} ${FUZZ_SOURCES}
             ${GEN}/parser.c ${GEN}/lexer.c ${GEN}/errors_md.c -o ${TEST_BIN}/front_fuzz
     DEPENDS ${FUZZ_SOURCES} ${FRONT_HEADERS} ${GEN}/parser.c ${GEN}/lexer.c ${GEN}/errors_md.c
     VERBATIM)

@@ -1,6 +1,6 @@
 /* driver.c — the pipeline.  session_open and compile_functions read as the list of
  * passes in compiler/README.md; everything else here is the running of a plan. */
-#include "run.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* main.c — the command line (language reference §9). */
-#include "run.h"
+#include "run/run.h"
 
 #include <ctype.h>
 #include <errno.h>

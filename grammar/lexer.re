@@ -1,7 +1,7 @@
 /* lexer.re — bytes to tokens.  Reads the whole text once; reports what it cannot
  * read itself and goes on.  Newlines, `at most`, `in` and the words before `[` get
  * their final meaning in the layout pass (compiler/parse.c). */
-#include "../compiler/parse.h"
+#include "parse.h"
 
 #include <math.h>
 #include <stdlib.h>

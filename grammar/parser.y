@@ -4,7 +4,7 @@
  * pass; every statement in a block is followed by a separator. */
 
 %code requires {
-#include "../compiler/parse.h"
+#include "parse.h"
 }
 
 %code {

@@ -4,7 +4,7 @@
 #ifndef LQFT_BACKEND_H
 #define LQFT_BACKEND_H
 
-#include "../kernel.h"
+#include "../kernel/kernel.h"
 
 typedef struct CallArgs {
     const double *const *in;     /* [nin]; per replica element e at [e*W + l], uniform at [e] */

@@ -16,7 +16,7 @@
  * Programs run in batches in child processes, so that a crash costs one batch, which
  * is then run again one by one.  Exit status 1 when anything disagrees or crashes, or
  * when fewer than 95 % of the generated programs are well typed. */
-#include "../../compiler/run.h"
+#include "../../compiler/run/run.h"
 #include "../../runtime/philox.h"
 
 #include <dirent.h>

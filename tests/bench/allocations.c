@@ -4,7 +4,7 @@
  * libraries below them.
  *
  *   allocations STDLIB FILE… */
-#include "../../compiler/run.h"
+#include "../../compiler/run/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 """run.py [LQFT] [--update] [--only WORD]
 
 check/*.lqft are wrong programs: `lqft check` must print exactly check/*.expected, and end
-with status 1.  Besides, every code of compiler/diag.def is used in the sources, has a page
+with status 1.  Besides, every code of compiler/front/diag.def is used in the sources, has a page
 that `lqft explain` prints, and a wrong program here or in parse/.  --update rewrites the
 expectations; read what changed: is it what a physicist would want to read?"""
 import glob
@@ -98,7 +98,7 @@ def check_page(lqft, code, page):
 
 
 def check_codes(lqft):
-    table = dict(re.findall(r'^X\(([A-Z]\d{4}), "((?:[^"\\]|\\.)*)"\)', open(os.path.join(ROOT, "compiler", "diag.def"), encoding="utf-8").read(), re.M))
+    table = dict(re.findall(r'^X\(([A-Z]\d{4}), "((?:[^"\\]|\\.)*)"\)', open(os.path.join(ROOT, "compiler", "front", "diag.def"), encoding="utf-8").read(), re.M))
     used = set()
     for text in sources("compiler", ".c", ".h"):
         used.update(re.findall(r'"([ED]\d{4})"', text))

@@ -1,6 +1,6 @@
 /* front_fuzz.c — any bytes are parsed as a file: no crash, no leak, every message
  * prints, and an expression that was read prints as text that reads the same. */
-#include "../../compiler/front.h"
+#include "../../compiler/front/front.h"
 
 #include <stdlib.h>
 #include <string.h>

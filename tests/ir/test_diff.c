@@ -1,6 +1,6 @@
 /* test_diff.c — derivatives against central differences and against the transposed
  * dot product, through the interpreter: indices in every mode, reductions, loops. */
-#include "../../compiler/ir.h"
+#include "../../compiler/ir/ir.h"
 
 #include <math.h>
 #include <stdlib.h>

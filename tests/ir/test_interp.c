@@ -1,7 +1,7 @@
 /* test_interp.c — the interpreter against sums written out in C, the printer on one
  * function, and the verifier on nodes broken one field at a time. */
-#include "../../compiler/ir.h"
-#include "../../compiler/notation.h"
+#include "../../compiler/ir/ir.h"
+#include "../../compiler/ir/notation.h"
 #include "../../runtime/philox.h"
 
 #include <math.h>

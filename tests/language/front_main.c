@@ -1,6 +1,6 @@
 /* front_main.c — parses files and prints what it found: messages to stderr, the
  * tree with --ast.  With --expr the argument is one expression, printed back. */
-#include "../../compiler/front.h"
+#include "../../compiler/front/front.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -38,9 +38,9 @@ for file in tests/errors/parse/*.lqft; do
 done
 
 # The program that ends a page of E01xx is the right one.
-for code in $(sed -n 's/^X(\(E[0-9]*\),.*/\1/p' compiler/diag.def); do
+for code in $(sed -n 's/^X(\(E[0-9]*\),.*/\1/p' compiler/front/diag.def); do
     count=$((count + 1))
-    title=$(sed -n "s/^X($code, \"\(.*\)\")/\1/p" compiler/diag.def)
+    title=$(sed -n "s/^X($code, \"\(.*\)\")/\1/p" compiler/front/diag.def)
     "$front" --explain "$code" >"$work/page"
     [ "$(head -1 "$work/page")" = "## $code $title" ] || fail "grammar/errors.md: page of $code"
     case $code in E01*) ;; *) continue ;; esac

@@ -1,7 +1,7 @@
 /* ops.c — facts about operations, all of them from the rows of ops.def. */
 #include "ir.h"
 
-#include "../runtime/vmath.h"
+#include "../../runtime/vmath.h"
 
 #include <math.h>
 

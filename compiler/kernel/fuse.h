@@ -11,7 +11,7 @@
 #define LQFT_FUSE_H
 
 #include "kernel.h"
-#include "schedule.h"
+#include "../ir/schedule.h"
 
 enum {
     TOP = -1,

@@ -6,8 +6,8 @@
  *           CSV: chain, draw, element, value */
 #include "results.h"
 
-#include "../runtime/io/csv.h"
-#include "../runtime/io/npy.h"
+#include "../../runtime/io/csv.h"
+#include "../../runtime/io/npy.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * a kernel may do in place, and carried buffers of loops.  That scratch buffers in
  * use at the same time do not overlap is left to the tests of fuse.c. */
 #include "kernel.h"
-#include "schedule.h"
+#include "../ir/schedule.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 #ifndef LQFT_ELAB_H
 #define LQFT_ELAB_H
 
-#include "ir.h"
+#include "../ir/ir.h"
 
 /* ==== sets.c ================================================================== */
 

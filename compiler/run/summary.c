@@ -7,8 +7,8 @@
  * hep-lat/0306017, section 3), one series for each element of the report. */
 #include "results.h"
 
-#include "../runtime/stats.h"
-#include "../runtime/threads.h"
+#include "../../runtime/stats.h"
+#include "../../runtime/threads.h"
 
 #include <math.h>
 #include <stdlib.h>

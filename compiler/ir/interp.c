@@ -7,7 +7,7 @@
  * evaluated again at every point.  Requires what ir_verify accepts. */
 #include "schedule.h"
 
-#include "../runtime/philox.h"
+#include "../../runtime/philox.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #ifndef LQFT_IR_H
 #define LQFT_IR_H
 
-#include "front.h"
+#include "../front/front.h"
 
 typedef uint32_t Ref;                      /* a node; 0 is none */
 

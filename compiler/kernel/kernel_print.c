@@ -1,6 +1,6 @@
 /* kernel_print.c — what kernels cost, and the text of `lqft show FILE kernels`. */
 #include "kernel.h"
-#include "print.h"
+#include "../ir/print.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * their axes, and with --draw the same in the terminal. */
 #include "results.h"
 
-#include "../runtime/plot/figure.h"
+#include "../../runtime/plot/figure.h"
 
 #include <math.h>
 #include <stdlib.h>

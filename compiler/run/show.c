@@ -1,6 +1,6 @@
 /* show.c — lqft show FILE WHAT: what the compiler derived and what it made of it. */
 #include "run.h"
-#include "notation.h"
+#include "../ir/notation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

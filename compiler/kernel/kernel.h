@@ -16,7 +16,7 @@
 #ifndef LQFT_KERNEL_H
 #define LQFT_KERNEL_H
 
-#include "ir.h"
+#include "../ir/ir.h"
 
 typedef enum KBufKind { KB_IN, KB_OUT, KB_TEMP, KB_CONST } KBufKind;
 

@@ -3,8 +3,8 @@
  * they are specialised where they are used. */
 #include "elab.h"
 
-#include "../runtime/io/csv.h"
-#include "../runtime/io/npy.h"
+#include "../../runtime/io/csv.h"
+#include "../../runtime/io/npy.h"
 
 #include <dirent.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  * alone: not on W, not on the number of threads, not on the other chains. */
 #include "run.h"
 
-#include "../runtime/threads.h"
+#include "../../runtime/threads.h"
 
 #include <math.h>
 #include <signal.h>

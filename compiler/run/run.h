@@ -13,8 +13,8 @@
 #ifndef LQFT_RUN_H
 #define LQFT_RUN_H
 
-#include "elab.h"
-#include "backend/backend.h"
+#include "../elab/elab.h"
+#include "../backend/backend.h"
 
 typedef enum Device { DEVICE_CPU, DEVICE_INTERP, DEVICE_CPU_O0 } Device;
 

@@ -5,8 +5,8 @@
  *   samplers        reversible claims, and <acceptance ratio> = 1 on a short run */
 #include "run.h"
 
-#include "../runtime/philox.h"
-#include "../runtime/stats.h"
+#include "../../runtime/philox.h"
+#include "../../runtime/stats.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef LQFT_FRONT_H
 #define LQFT_FRONT_H
 
-#include "../runtime/base.h"
+#include "../../runtime/base.h"
 
 /* ==== source.c: files and places ============================================ */
 
