@@ -122,7 +122,12 @@ static const Value *unknown_name(Elab *e, Env *env, const Expr *x) {
         if (e->model->unknown.data[i] == x->name) return value_error();
     if (!strcmp(x->name, "warmup")) return ELAB_FAIL(e, "E0201", x->at, "`warmup` is known inside samplers only");
     if (!strcmp(x->name, "accepted")) return ELAB_FAIL(e, "E0201", x->at, "`accepted` is known after an `accept` of a sampler only");
-    if (e->model) {                    /* names have been resolved: it is one that some way through the block does not bind */
+    if (env_find(e->globals, x->name)) {
+        Diag *d = elab_error(e, "E0201", x->at, "`%s` belongs to the file that imports this one, which is not seen here", x->name);
+        diag_help(&e->front->sink, d, "make it an argument or an option");
+        return value_error();
+    }
+    if (e->depth > 0 || e->frame) {    /* names have been resolved: it is one that some way through the block does not bind */
         Diag *d = elab_error(e, "E0201", x->at, "`%s` has no value here", x->name);
         diag_help(&e->front->sink, d, "it is bound in a branch that is not always taken: give it a value before the `if`");
         return value_error();

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -139,6 +140,10 @@ static void declare_param(Model *m, const Decl *d) {
     if (o) {
         o->used = true;
         x = parse_expr(m->front, source_add(&m->front->sources, "command line", o->text, strlen(o->text)));
+        if (x && !strcasecmp(o->text, "nan")) {
+            elab_error(e, "E0402", x->at, "the parameter `%s` must be finite, and this is no number", d->name);
+            x = NULL;
+        }
         if (!x) { e->globals = env_bind(e, e->globals, d->name, value_error()); return; }
     }
     const Value *dflt = elab_expr(e, e->globals, d->value), *v = o ? elab_expr(e, e->globals, x) : dflt;
