@@ -198,12 +198,12 @@ static int run_task(RunResult *r, Task *t) {
  * up to the next; none of them when it stopped before its first draw. */
 static int run_tasks(RunResult *r) {
     int status = 0, samples = 0;
-    for (int i = 0; i < r->plan->tasks.n && (status == 0 || status == 75); i++) {
+    for (int i = 0; i < r->plan->tasks.n && (status == 0 || status >= 73); i++) {
         Task *t = r->plan->tasks.data[i];
         if (status == 75 && (t->kind == TASK_SAMPLE || r->samples.n < samples)) break;
         samples += t->kind == TASK_SAMPLE;
         int task_status = run_task(r, t);
-        if (task_status) status = task_status;
+        if (task_status && status != 75) status = task_status;
     }
     return status;
 }
@@ -219,7 +219,7 @@ int run_model(const RunOptions *o) {
     RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
     status = run_tasks(&r);
     r.total_seconds = now() - start;
-    if (status == 0 || status == 75) {
+    if (status == 0 || status >= 73) {         /* a file that could not be written costs no numbers */
         if (o->json) output_json(&r, stdout);
         else output_table(&r, stdout);
         if (fflush(stdout) != 0 || ferror(stdout)) {

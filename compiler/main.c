@@ -197,6 +197,11 @@ static int command_line(int argc, char **argv) {
         fputs(usage, stdout);
         return 0;
     }
+    for (int i = 2; i < argc; i++)
+        if (!strcmp(argv[i], "--help")) {
+            fputs(usage, stdout);
+            return 0;
+        }
     if (!strcmp(argv[1], "--version")) {
         printf("lqft %s\n", LQFT_VERSION);
         return 0;

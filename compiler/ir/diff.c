@@ -60,7 +60,7 @@ static bool is_zero(const Ir *ir, Ref r) {
 
 static void copy_dims(const Ir *ir, Ref r, int64_t *dims) {
     const Node *n = NODE(ir, r);
-    memcpy(dims, ir->dims.data + n->dims, (size_t)(n->rank + n->nred) * sizeof *dims);
+    for (int i = 0; i < n->rank + n->nred; i++) dims[i] = ir->dims.data[n->dims + i];
 }
 
 /* a[first, first+1, …]: the array at consecutive axes. */

@@ -333,7 +333,7 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
     Fuse *fu = pl->fu;
     Ref first = fu->items.data[step->items.data[0]].node;
     KKernel k = {.rank = fuse_rank(pl->ir, first)};
-    memcpy(k.ext, fuse_dims(pl->ir, first), (size_t)k.rank * sizeof *k.ext);
+    for (int i = 0; i < k.rank; i++) k.ext[i] = fuse_dims(pl->ir, first)[i];
     k.name = arena_printf(fu->arena, "kernel.%d", pl->nkernels++);
     k.roots = arena_alloc(fu->arena, (size_t)step->items.n * sizeof *k.roots);
     for (int i = 0; i < step->items.n; i++) {

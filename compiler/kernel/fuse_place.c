@@ -60,7 +60,7 @@ static int space_of(const Fuse *fu, Ref a) {
     for (int i = 0; i < fu->items.n; i++) {
         Ref b = fu->items.data[i].node;
         if (NODE(ir, b)->op != AR_LOOP && fuse_rank(ir, b) == rank &&
-            memcmp(fuse_dims(ir, a), fuse_dims(ir, b), (size_t)rank * sizeof(int64_t)) == 0)
+            (rank == 0 || memcmp(fuse_dims(ir, a), fuse_dims(ir, b), (size_t)rank * sizeof(int64_t)) == 0))
             return fu->items.data[i].space;
     }
     return fu->items.n;

@@ -325,6 +325,85 @@ class Settings(Case):
         self.lqft("check", model, "kapa=1", status=2)
 
 
+class Diagnostics(Case):
+    """Each diagnostic appears where the reference says so, and nowhere else."""
+    MODEL = """
+lattice X = torus(2)
+field   phi[X] : real
+action S(phi) = sum[x in X] phi[x]^2/2
+sampler relax(S, q; keep = 0.9) {
+  p ~ normal(0*q, 1)
+  q = keep*q + sqrt(1 - keep^2)*p
+}
+sampler proposals(S, q; factor = 1, fixed = false) {
+  p ~ normal(0*q, 0.7)
+  q1 = q + p
+  accept q1 with factor*(if fixed then 1 else exp(S(q) - S(q1)))
+}
+sampler energies(S, q; part = 0) {
+  u ~ uniform(0, 1)
+  dH = if u < part then 11 else 0.5
+  monitor dH
+  q ~ normal(0*q, 1)
+}
+sample phi ~ DENSITY with SAMPLER { chains = 8  warmup = 50  draws = 4000  start = START }
+report m = E[phi[0]]
+"""
+
+    def answer(self, sampler, *arguments, density="exp(-S(phi))", start="0", more=""):
+        model = self.MODEL.replace("SAMPLER", sampler).replace("DENSITY", density).replace("START", start) + more
+        answer = self.report(self.write(model), "--seed", "1", *arguments)
+        return answer, {d["code"]: d["failed"] for d in answer["diagnostics"]}
+
+    def codes(self, *arguments, **more):
+        return self.answer(*arguments, **more)[1]
+
+    def test_acceptance(self):
+        self.assertEqual(self.codes("proposals()"), {})
+        self.assertEqual(self.codes("proposals()", "factor=1e-9", "fixed=true"), {"D0101": True})
+        self.assertIn("D0102", self.codes("proposals()", "factor=0.18", "fixed=true"))
+        self.assertNotIn("D0102", self.codes("proposals()", "factor=0.22", "fixed=true"))
+
+    def test_ratio(self):
+        for factor in ("0.8", "1.2"):
+            self.assertEqual(self.codes("proposals()", f"factor={factor}"), {"D0103": True})
+        half = "exp(-S(phi))*prod[x in X] (if phi[x] > -0.5 then 1 else 0)"     # proposals that leave have the ratio 0
+        self.assertNotIn("D0103", self.codes("proposals()", density=half))
+        self.assertIn("D0103", self.codes("proposals()", "factor=4", density=half))
+
+    def test_autocorrelation(self):
+        seen = set()
+        for draws in (200, 300, 400, 450, 600):
+            answer, codes = self.answer("relax(keep = 0.95)", "chains=2", f"draws={draws}")
+            few = 2*draws < 50*answer["report"]["m"]["tau_int"]
+            self.assertEqual("D0104" in codes, few, draws)
+            seen.add(few)
+        self.assertEqual(seen, {False, True})
+
+    def test_mixing(self):
+        seen = set()
+        for draws in (100, 400, 3000):
+            answer, codes = self.answer("relax()", f"draws={draws}")
+            rhat = answer["report"]["m"]["rhat"]
+            self.assertEqual("D0105" in codes, rhat > 1.01, (draws, rhat))
+            seen.add((rhat > 1.01) + (rhat > 1.05))
+        self.assertEqual(seen, {0, 1, 2})
+
+    def test_warmup(self):
+        slow = "relax(keep = 0.99)"
+        self.assertIn("D0106", self.codes(slow, "warmup=0", "chains=64", "draws=1000", start="4"))
+        self.assertNotIn("D0106", self.codes(slow, "warmup=0", "chains=64", "draws=1000"))
+        self.assertNotIn("D0106", self.codes(slow, "warmup=1000", "chains=64", "draws=1000", start="4"))
+
+    def test_undefined_reports(self):
+        self.assertEqual(self.codes("relax(keep = 0)", more="report b = log(m - 10)\n"), {"D0107": True})
+        self.assertEqual(self.codes("relax(keep = 0)", more="report b = sqrt(E[0*phi[0]])\n"), {"D0107": True})
+
+    def test_energy(self):
+        self.assertEqual(self.codes("energies(part = 0.013)"), {"D0108": False})
+        self.assertEqual(self.codes("energies(part = 0.007)"), {})
+
+
 class Commands(Case):
     def test_show(self):
         model = self.write(MODEL)

@@ -444,6 +444,23 @@ static void test_reductions(void)
     ir_free(ir);
 }
 
+/* ---- draws ------------------------------------------------------------------------------------ */
+
+/* Draws are constants, told apart by the number of their site: where the derivative moves
+ * an axis around the ring, that number must come back into the range of the axis. */
+static void test_draws(void)
+{
+    ir = ir_new();
+    for (int m = 0; m < 2; m++) {
+        Ref x = vec("x", 4), draw = ir_rand(ir, 0, true, ax(0, 0), aff_const(ir, 0));
+        Ref y = ir_map(ir, 1, DIMS(4), mul(draw, at1(x, ax(0, 1), modes[m])));
+        Ref there = at1(y, ax(0, 0), IX_EXACT);
+        grad_check(1, &x, sum(1, DIMS(4), fun(SC_SIN, there)), "draws with a shifted width");
+        second_check(1, &x, sum(1, DIMS(4), fun(SC_SIN, there)), "draws with a shifted width, twice");
+    }
+    ir_free(ir);
+}
+
 /* ---- loops ------------------------------------------------------------------------------------ */
 
 static Ref force(Ref q, int64_t n)
@@ -555,6 +572,7 @@ int main(void)
     test_pairs();
     test_indices();
     test_reductions();
+    test_draws();
     test_loops();
     test_stopping();
     test_depth();
