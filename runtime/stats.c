@@ -192,6 +192,10 @@ void stats_gamma_projected(const double *projected, int nrep, const int64_t *len
             delta[i] = projected[i] - mean;
         }
     }
+    if (longest < 2) {                    /* one value a replicum: no scatter within any */
+        free(delta);
+        return;
+    }
     int64_t limit = longest / 2;
     Correlator c = {delta, length, nrep, limit > 1 ? limit : 1, 0, NULL};
     c.sum = lq_alloc((size_t)c.ntimes * sizeof *c.sum);

@@ -25,7 +25,7 @@ typedef struct GammaResult {
  * usual; 0 takes the data as uncorrelated).  Conventions as in the pyerrors package,
  * to rounding: each replicum's own mean is subtracted, W stays below half the longest
  * replicum, τ_int >= ½.  A constant series has error 0 and tau_int ½; fewer than two
- * values have error NaN; a non-finite value makes every number NaN. */
+ * values in every replicum have error NaN; a non-finite value makes every number NaN. */
 void stats_gamma(const double *series, int nrep, const int64_t *length, double S,
                  GammaResult *r);
 

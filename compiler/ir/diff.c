@@ -256,6 +256,18 @@ static void solve_for(Invert *v, int d, Sym s, AxisKind kind) {
         if (v->kind[t] != FREE_AXIS && (Sym)t != s) v->sub[t] = aff_subst(ir, v->sub[t], 1, &s, &sub);
 }
 
+/* Does the term draw random numbers whose counters hold s? They must not leave its range. */
+static bool draws_with(Invert *v, Sym s) {
+    Ir *ir = v->ir;
+    if (v->order.n == 0) scalar_order(v->g, v->term, &v->order);
+    for (int i = 0; i < v->order.n; i++) {
+        Ref r = v->order.data[i];
+        for (int k = 0; k < NODE(ir, r)->nidx && NODE(ir, r)->op == SC_RAND; k++)
+            if (aff_coef(ir, NIDX(ir, r, k)->aff, s)) return true;
+    }
+    return false;
+}
+
 /* Which axis should dimension d be solved for, and how? Axes whose solution stays inside
  * its extent come first, then those of the same extent, then the longest. */
 static bool find_axis(Invert *v, int d, Sym *axis, AxisKind *kind) {
@@ -273,6 +285,7 @@ static bool find_axis(Invert *v, int d, Sym *axis, AxisKind *kind) {
             if (ix.mode == IX_ANTIPERIODIC || !in) k = WRAPPED_AXIS;
             if (k == WRAPPED_AXIS && !may_wrap(v, d, (Sym)s)) continue;
         }
+        if (k == EXACT_AXIS && !in && draws_with(v, (Sym)s)) continue;
         int64_t score = v->dims[s] < ((int64_t)1 << 40) ? v->dims[s] : (int64_t)1 << 40;
         if (v->dims[s] == ix.n) score += (int64_t)1 << 42;
         if (in) score += (int64_t)1 << 43;

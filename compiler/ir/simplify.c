@@ -201,6 +201,17 @@ static Ref make_safe(Ir *ir, Ref r, Sym axis) {
     return n.op < SC_CONST ? ir_op(ir, (Op)n.op, (int)n.nargs, args) : r;
 }
 
+/* Does the expression draw random numbers whose counters hold the axis? */
+static bool draws_with(const Ir *ir, Ref r, Sym axis) {
+    if (ir_is_array(ir, r)) return false;
+    const Node *n = NODE(ir, r);
+    for (int i = 0; i < n->nidx && n->op == SC_RAND; i++)
+        if (aff_coef(ir, NIDX(ir, r, i)->aff, axis)) return true;
+    for (uint32_t i = 0; i < n->nargs; i++)
+        if (draws_with(ir, NARG(ir, r, (int)i), axis)) return true;
+    return false;
+}
+
 /* Sum of (if axis == value and rest then term else 0) over that axis and others. */
 static Ref reduce_one_point(Ir *ir, int rank, int nred, const int64_t *dims, Ref body) {
     if (op_of(ir, body) != SC_SELECT || !is(ir, NARG(ir, body, 2), 0)) return 0;
@@ -213,6 +224,7 @@ static Ref reduce_one_point(Ir *ir, int rank, int nred, const int64_t *dims, Ref
     bool inside = lo >= 0 && hi < dims[axis];
     if (rest) term = ir_select(ir, rest, term, ir_const(ir, 0));
     if (!inside) {
+        if (draws_with(ir, term, axis)) return 0;       /* counters stay in their range */
         term = make_safe(ir, term, axis);
         term = ir_select(ir, ir_inrange(ir, aff_sym(ir, axis), dims[axis]), term, ir_const(ir, 0));
     }

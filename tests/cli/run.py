@@ -8,6 +8,7 @@ NAME selects tests, such as Statuses or Statuses.test_usage.
 """
 import ast
 import json
+import math
 import os
 import pty
 import re
@@ -157,6 +158,7 @@ class Statuses(Case):
             done = self.lqft(*wrong, status=2)
             self.assertEqual(done.out, "", wrong)
             self.assertTrue(done.err.startswith("lqft: "), done.err)
+        self.assertIn("`L` is given twice", self.lqft("run", model, "L=4", "L=5", status=2).err)
         self.assertIn("did you mean `run`?", self.lqft("rum", model, status=2).err)
         self.assertIn("did you mean `force`?", self.lqft("show", model, "farce", status=2).err)
 
@@ -280,6 +282,8 @@ class Streams(Case):
             return text.split("\n\n")[0]
         self.assertEqual(table(self.lqft("run", model, "--seed", seed).out), table(first.out))
         self.assertNotEqual(table(self.lqft("run", model).out), table(first.out))
+        tables = {table(self.lqft("run", model, "draws=20", "--seed", s).out) for s in ("1", "65537", "2147483649", "4294967295")}
+        self.assertEqual(len(tables), 4)
 
     def test_same_numbers_everywhere(self):
         model = self.write(MODEL + CORRELATOR)
@@ -300,11 +304,36 @@ class Settings(Case):
         self.assertEqual([sample[k] for k in ("draws", "chains", "thin", "warmup")], [30, 4, 2, 10])
         self.assertEqual(self.report(self.write(MODEL), "--chains", "3")["sample"][0]["chains"], 3)
 
+    def test_thin(self):
+        model = self.write(MODEL + 'save M to "M.npy"\n')
+        series = []
+        for draws, thin in ((30, 3), (90, 1)):
+            self.report(model, "--seed", "1", "chains=3", "tune=false", f"draws={draws}", f"thin={thin}")
+            series.append(read_npy(os.path.join(self.folder, "M.npy"))[1])
+        every_third = [series[1][c*90 + i] for c in range(3) for i in range(2, 90, 3)]
+        self.assertEqual(list(series[0]), every_third)
+
     def test_sampler_options(self):
         model = self.write(MODEL)
         few, many = (self.report(model, "--seed", "1", f"steps={n}", "length=2", "tune=false")["sample"][0] for n in (3, 20))
         self.assertLess(abs(many["ratio"] - 1), abs(few["ratio"] - 1))
         self.assertGreater(many["acceptance"], few["acceptance"])
+
+    def test_tuning_ends_with_the_warmup(self):
+        scales = MODEL.replace("hmc(length = 1, steps = 6)", "hmc_scales(fast = fast, length = 1, steps = 6)")
+        scales = scales.replace("sample phi", "def fast(phi) = sum(phi^2)/2\nsample phi")
+        for text in (MODEL, scales):
+            model = self.write(text)
+            tuned, fixed = (self.report(model, "--seed", "1", "length=8", "steps=3", "warmup=0", f"tune={t}") for t in ("true", "false"))
+            self.assertEqual(tuned["report"], fixed["report"])
+            self.assertLess(fixed["sample"][0]["acceptance"], 0.7)
+            tuned = self.report(model, "--seed", "1", "length=8", "steps=3", "warmup=200")
+            self.assertGreater(tuned["sample"][0]["acceptance"], fixed["sample"][0]["acceptance"])
+
+    def test_bounds(self):
+        model = self.write("param a = 1 in (0, 1]\nparam b = 0 in [0, 1)\nreport c = a + b\n")
+        for value, status in (("a=1", 0), ("b=0", 0), ("a=0", 1), ("b=1", 1), ("a=1.01", 1), ("b=-0.01", 1)):
+            self.lqft("run", model, value, status=status)
 
     def test_wrong_values(self):
         model = self.write(MODEL)
@@ -361,6 +390,10 @@ report m = E[phi[0]]
     def test_acceptance(self):
         self.assertEqual(self.codes("proposals()"), {})
         self.assertEqual(self.codes("proposals()", "factor=1e-9", "fixed=true"), {"D0101": True})
+        some, = (d["text"] for d in self.answer("proposals()", "factor=0.03", "fixed=true", "chains=64", "draws=20")[0]["diagnostics"]
+                 if d["code"] == "D0101")
+        stuck = int(re.search(r"(\d+) of 64 chains", some)[1])           # 0.97^20 = 0.54 of them
+        self.assertTrue(15 < stuck < 55, some)
         self.assertIn("D0102", self.codes("proposals()", "factor=0.18", "fixed=true"))
         self.assertNotIn("D0102", self.codes("proposals()", "factor=0.22", "fixed=true"))
 
@@ -395,6 +428,22 @@ report m = E[phi[0]]
         self.assertNotIn("D0106", self.codes(slow, "warmup=0", "chains=64", "draws=1000"))
         self.assertNotIn("D0106", self.codes(slow, "warmup=1000", "chains=64", "draws=1000", start="4"))
 
+    def test_error_by_hand(self):
+        """tau_int and the error of a mean from its saved series: U. Wolff, hep-lat/0306017, with S = 2."""
+        m = self.answer("relax()", "draws=300", more='save phi[0] to "m.npy"\n')[0]["report"]["m"]
+        (chains, n), series = read_npy(os.path.join(self.folder, "m.npy"))
+        parts = [[x - sum(part)/n for x in part] for part in (series[c*n:(c + 1)*n] for c in range(chains))]
+        gamma = [sum(d[i]*d[i + t] for d in parts for i in range(n - t)) / (chains*(n - t)) for t in range(n//2)]
+        tau, window, total = 0.5, 0, chains*n
+        while window == 0 or math.exp(-window/decay) >= decay/math.sqrt(window*total):
+            window += 1
+            tau += gamma[window]/gamma[0]
+            decay = 2/math.log((2*tau + 1)/(2*tau - 1))
+        self.assertAlmostEqual(m["tau_int_error"]/(2*tau*math.sqrt((window + 0.5 - tau)/total)), 1, 9)
+        tau *= (1 + (2*window + 1)/total)/(1 + 1/total)
+        self.assertAlmostEqual(m["tau_int"]/tau, 1, 9)
+        self.assertAlmostEqual(m["error"]/math.sqrt(2*tau*gamma[0]*(1 + 1/total)/total), 1, 9)
+
     def test_undefined_reports(self):
         self.assertEqual(self.codes("relax(keep = 0)", more="report b = log(m - 10)\n"), {"D0107": True})
         self.assertEqual(self.codes("relax(keep = 0)", more="report b = sqrt(E[0*phi[0]])\n"), {"D0107": True})
@@ -418,6 +467,34 @@ class Commands(Case):
         self.assertNotIn("FAILED", done.out)
         done = self.lqft("check", self.write(MODEL + "symmetry phi -> 2*phi of S\n"), status=1)
         self.assertRegex(done.out, r"FAILED +symmetry")
+
+    def test_check_finds(self):
+        """Small errors, each in one place."""
+        model = MODEL + "symmetry phi -> PHI of S\n"
+        for factor, status in (("1.0001", 1), ("-1", 0)):
+            self.lqft("check", self.write(model.replace("PHI", factor + "*phi")), status=status)
+        jumps = MODEL.replace("lambda * phi[x]^4 )", "lambda * phi[x]^4 + 1e-8*round(1e5*phi[x]) )")   # slope 0.001, derivative 0
+        self.assertRegex(self.lqft("check", self.write(jumps), status=1).out, r"FAILED +gradient of S")
+        mine = """
+def kicks(S, q, p; eps) {
+  p = p - eps/2*grad(S, q)
+  q = q + eps*p
+  p = p - LAST*eps/2*grad(S, q)
+  return q, p
+}
+sampler mine(S, q; eps = 0.3) {
+  p ~ momenta(q)
+  q1, p1 = reversible kicks(S, q, p; eps)
+  accept q1 with FACTOR*exp(S(q) + kinetic(p) - S(q1) - kinetic(p1))
+}
+sample phi ~"""
+        model = MODEL.replace("sample phi ~", mine).replace("hmc(length = 1, steps = 6)", "mine()").replace("warmup = 50", "warmup = 300")
+        for last, factor, failed in (("1", "1", []), ("0.9", "1", ["there and back"]), ("1", "1.05", ["<ratio>"])):
+            out = self.lqft("check", self.write(model.replace("LAST", last).replace("FACTOR", factor)), status=None).out
+            found = [line for line in out.splitlines() if line.startswith("FAILED")]
+            self.assertEqual(len(found), len(failed), out)
+            for line, word in zip(found, failed):
+                self.assertIn(word, line)
 
     def test_explain(self):
         page = self.lqft("explain", "e0207").out
@@ -473,6 +550,22 @@ save M to "M.csv"
             rows = [line.strip().split(",") for line in f if not line.startswith("#")]
         self.assertEqual(rows[0], ["chain", "draw", "element", "value"])
         self.assertEqual(tuple(float(r[3]) for r in rows[1:]), series)
+
+    def test_order_in_saves(self):
+        """Two indices in a table, and the two parts of a complex series."""
+        self.report(self.write("""
+lattice X = torus(3)
+field z[X] : complex
+sampler fixed(S, q) { q = (2 + 3i) + 0*q }
+sample z ~ 1 with fixed() { chains = 2  warmup = 1  draws = 5 }
+report table[i in 1..3, x in X] = 10*i + x[0]
+save table to "table.csv"
+save z to "z.npy"
+"""))
+        with open(os.path.join(self.folder, "table.csv"), encoding="utf-8") as f:
+            rows = [[float(x) for x in line.split(",")[:3]] for line in f.readlines()[1:]]
+        self.assertEqual(rows, [[i, x, 10*i + x] for i in (1, 2, 3) for x in (0, 1, 2)])
+        self.assertEqual(read_npy(os.path.join(self.folder, "z.npy")), ((2, 5, 2, 3), (2, 2, 2, 3, 3, 3)*10))
 
     def test_saves_stay_below(self):
         for path in ("../out.npy", "/dev/shm/lqft-out.npy", "a/../../out.npy"):

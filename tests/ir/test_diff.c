@@ -304,7 +304,7 @@ static void count_sums(void *ctx, Ref r) { *(int *)ctx += NODE(ir, r)->op == AR_
 /* Shifts on a ring invert to shifts: the derivative is a gather, without any sum. */
 static void test_gather(void)
 {
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < 3; m++) {
         ir = ir_new();
         Ref phi = mat("phi", 4, 5), s = action(phi, 4, modes[m]), g, sum_of_g, h;
         DiffError err;
@@ -451,7 +451,7 @@ static void test_reductions(void)
 static void test_draws(void)
 {
     ir = ir_new();
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < 3; m++) {
         Ref x = vec("x", 4), draw = ir_rand(ir, 0, true, ax(0, 0), aff_const(ir, 0));
         Ref y = ir_map(ir, 1, DIMS(4), mul(draw, at1(x, ax(0, 1), modes[m])));
         Ref there = at1(y, ax(0, 0), IX_EXACT);
