@@ -884,29 +884,14 @@ static Ref move_node(const Move *m, Ref r) {
     Ir *ir = m->ir;
     Node n = *NODE(ir, r);
     Index ix[IR_MAX_RANK];
-    int64_t dims[IR_MAX_RANK];
     Ref small[4], *a = n.nargs > 4 ? lq_alloc(n.nargs * sizeof *a) : small, out = 0;
     for (uint32_t i = 0; i < n.nargs; i++) a[i] = m->memo[NARG(ir, r, (int)i)];
     for (int i = 0; i < n.nidx; i++) {
         ix[i] = *NIDX(ir, r, i);
         ix[i].aff = aff_subst(ir, ix[i].aff, m->nsyms, m->syms, m->by);
     }
-    if (n.op == AR_MAP || n.op == AR_REDUCE) copy_dims(ir, r, dims);
-    switch (n.op) {
-    case SC_IDX: out = ir_idx(ir, ix[0]); break;
-    case SC_INRANGE: out = ir_inrange(ir, ix[0].aff, ix[0].n); break;
-    case SC_READ: out = ir_read(ir, a[0], ix); break;
-    case SC_RAND: out = ir_rand(ir, n.aux >> 1, n.aux & 1, ix[0].aff, ix[1].aff); break;
-    case AR_MAP: out = ir_map(ir, n.rank, dims, a[0]); break;
-    case AR_REDUCE: out = ir_reduce(ir, (Op)n.aux, n.rank, n.nred, dims, a[0]); break;
-    case AR_CARRY: out = ir_carry(ir, m->number[n.aux], (int)n.val, a[0]); break;
-    case AR_LOOP:
-        out = ir_loop(ir, m->number[n.aux], (int)n.val, (int)n.nargs / 2, a, a + n.nargs / 2);
-        break;
-    case AR_PROJ: out = ir_proj(ir, a[0], (int)n.aux); break;
-    case AR_STACK: out = ir_stack(ir, a[0], (int)n.aux); break;
-    default: out = ir_op(ir, (Op)n.op, (int)n.nargs, a); break;
-    }
+    bool looped = n.op == AR_CARRY || n.op == AR_LOOP;
+    out = ir_remake(ir, r, a, ix, looped ? m->number[n.aux] : 0);
     if (a != small) free(a);
     return out;
 }

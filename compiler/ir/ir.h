@@ -157,6 +157,8 @@ Ref  ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by);
 Ref  ir_subst_arrays(Ir *ir, Ref r, int n, const Ref *from, const Ref *to);
 /* Every map and reduction below the roots with its body replaced by body(ir, it, its axes). */
 void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims));
+/* A node like r with other arguments and indices; a carry or loop of the given number. */
+Ref  ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop);
 /* Free symbols of a scalar expression, sorted; returns the count (<= cap). */
 int  ir_free_syms(const Ir *ir, Ref scalar, Sym *out, int cap);
 /* Calls f on every distinct node reachable from roots, arguments first. */

@@ -89,6 +89,25 @@ typedef struct Rebuild {
     Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims);   /* applied to the bodies of maps and reductions, or NULL */
 } Rebuild;
 
+Ref ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop) {
+    Node n = *NODE(ir, r);
+    int64_t dims[IR_MAX_RANK];
+    for (int i = 0; i < n.rank + n.nred && n.op >= AR_MAP; i++) dims[i] = NDIM(ir, r, i);
+    switch (n.op) {
+    case SC_IDX: return ir_idx(ir, ix[0]);
+    case SC_INRANGE: return ir_inrange(ir, ix[0].aff, ix[0].n);
+    case SC_READ: return ir_read(ir, args[0], ix);
+    case SC_RAND: return ir_rand(ir, n.aux >> 1, n.aux & 1, ix[0].aff, ix[1].aff);
+    case AR_MAP: return ir_map(ir, n.rank, dims, args[0]);
+    case AR_REDUCE: return ir_reduce(ir, (Op)n.aux, n.rank, n.nred, dims, args[0]);
+    case AR_CARRY: return ir_carry(ir, loop, (int)n.val, args[0]);
+    case AR_LOOP: return ir_loop(ir, loop, (int)n.val, (int)n.nargs / 2, args, args + n.nargs / 2);
+    case AR_PROJ: return ir_proj(ir, args[0], (int)n.aux);
+    case AR_STACK: return ir_stack(ir, args[0], (int)n.aux);
+    default: return ir_op(ir, (Op)n.op, (int)n.nargs, args);
+    }
+}
+
 static Ref rebuild_node(Rebuild *b, Ref r) {
     Ir *ir = b->ir;
     Node n = *NODE(ir, r);
@@ -115,24 +134,7 @@ static Ref rebuild_node(Rebuild *b, Ref r) {
             ix[i].aff = a;
         }
     }
-    Ref out = r;
-    if (changed) {
-        int64_t dims[IR_MAX_RANK];
-        if (n.rank + n.nred) memcpy(dims, ir->dims.data + n.dims, (size_t)(n.rank + n.nred) * sizeof *dims);
-        switch (n.op) {
-        case SC_IDX: out = ir_idx(ir, ix[0]); break;
-        case SC_INRANGE: out = ir_inrange(ir, ix[0].aff, ix[0].n); break;
-        case SC_READ: out = ir_read(ir, args[0], ix); break;
-        case SC_RAND: out = ir_rand(ir, n.aux >> 1, n.aux & 1, ix[0].aff, ix[1].aff); break;
-        case AR_MAP: out = ir_map(ir, n.rank, dims, args[0]); break;
-        case AR_REDUCE: out = ir_reduce(ir, (Op)n.aux, n.rank, n.nred, dims, args[0]); break;
-        case AR_CARRY: out = ir_carry(ir, n.aux, (int)n.val, args[0]); break;
-        case AR_LOOP: out = ir_loop(ir, n.aux, (int)n.val, (int)n.nargs / 2, args, args + n.nargs / 2); break;
-        case AR_PROJ: out = ir_proj(ir, args[0], (int)n.aux); break;
-        case AR_STACK: out = ir_stack(ir, args[0], (int)n.aux); break;
-        default: out = ir_op(ir, (Op)n.op, (int)n.nargs, args); break;
-        }
-    }
+    Ref out = changed ? ir_remake(ir, r, args, ix, n.aux) : r;
     if (args != args_small) free(args);
     return out;
 }
