@@ -181,7 +181,7 @@ typedef struct SamplerFrame {
 } SamplerFrame;
 
 typedef struct GradMemo { const Decl *decl; Env *env; const void *target; int builtin; const Value *like;
-                          Ref in[32]; Ref out[32]; int n; const Value *result_like; } GradMemo;
+                          Ref in[32]; Ref out[32]; int n; } GradMemo;
 
 struct Elab {
     Front  *front;
@@ -207,7 +207,7 @@ struct Elab {
     bool    exhausted;             /* a limit was passed, and reported */
     bool    no_sample;             /* a `sample` is broken: what needs it is not reported again */
     uint64_t data_seed;
-    const Value *warmup, *step;    /* inputs of a sampler's step: is it warm-up, which step */
+    const Value *warmup;           /* input of a sampler's step: is it warm-up? */
     Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */
 };
 
@@ -301,8 +301,6 @@ const char *path_folder(Arena *a, const char *path);
 
 /* Unknown names, duplicate declarations and recursion; before elaboration. */
 void resolve_model(Model *m);
-/* Would the name be known at top level? (for messages) */
-const char *resolve_suggest(const Model *m, const char *name);
 
 /* ==== tasks.c =================================================================== */
 
@@ -321,12 +319,11 @@ typedef struct SampleTask {
     VEC(Ref)     state_out;
     int          nfield_parts;
     VEC(Ref)     start;              /* initial state, from draws */
-    Ref          warmup_in, step_in;
+    Ref          warmup_in;
     VEC(Ref)     stats_out;          /* of step: per accept: accepted, ratio; then monitors */
     const Value *config;             /* the fields as the user sees them, in terms of state_in */
     IrFunc       init, step, measure;
     int          index;              /* number of the sample task */
-    int          naccepts; VEC(const char *) monitor_names;
     Span         accept_at;
 } SampleTask;
 
@@ -341,7 +338,6 @@ typedef struct ReportTask {
 } ReportTask;
 
 typedef enum PlotKind { PLOT_HISTOGRAM, PLOT_HISTORY, PLOT_LINES, PLOT_REPORT } PlotKind;
-/* What a report yields element by element: 1 for a number. */
 typedef struct PlotCurve {
     PlotKind    kind;
     const char *label;

@@ -118,13 +118,23 @@ static GradMemo *find_memo(Elab *e, const Value *f, const Value *q) {
     return NULL;
 }
 
+/* The free indices around, each of which has its own copy of the point; -1: too many. */
+static int active_prefix(Elab *e, Sym *prefix, Span at) {
+    int n = e->active.n;
+    if (n > IR_MAX_RANK) {
+        elab_error(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
+        return -1;
+    }
+    if (n) memcpy(prefix, e->active.data, (size_t)n * sizeof *prefix);
+    return n;
+}
+
 static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Span at) {
     Parts p = {.n = 0};
     if (!collect_parts(e, q, &p, at)) return value_error();
-    int nprefix = e->active.n;
     Sym prefix[IR_MAX_RANK];
-    if (nprefix > IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
-    if (nprefix) memcpy(prefix, e->active.data, (size_t)nprefix * sizeof *prefix);
+    int nprefix = active_prefix(e, prefix, at);
+    if (nprefix < 0) return value_error();
     Ref point[MAX_PARTS], out[MAX_PARTS], at_point[MAX_PARTS];
     for (int i = 0; i < p.n; i++) point[i] = value_node_over(e, p.field[i], p.imaginary[i], nprefix, prefix);
 
@@ -236,10 +246,9 @@ static const Value *grad_of_expression(Elab *e, Env *env, const Expr *x, const V
     Span at = x->at, q_at = x->list[1]->at;
     Parts p = {.n = 0};
     if (!collect_parts(e, q, &p, q_at)) return value_error();
-    int nprefix = e->active.n;
     Sym prefix[IR_MAX_RANK];
-    if (nprefix > IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
-    if (nprefix) memcpy(prefix, e->active.data, (size_t)nprefix * sizeof *prefix);
+    int nprefix = active_prefix(e, prefix, at);
+    if (nprefix < 0) return value_error();
     Ref wrt[MAX_PARTS], out[MAX_PARTS];
     bool element = false;                        /* the point is an element of an array */
     for (int i = 0; i < p.n; i++) {

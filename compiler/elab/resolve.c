@@ -597,19 +597,3 @@ void resolve_model(Model *m) {
     find_cycles(&r);
     free_resolver(&r);
 }
-
-const char *resolve_suggest(const Model *m, const char *name) {
-    VEC(const char *) names = {0};
-    int n;
-    const char *const *builtins = builtin_names(&n);
-    for (int i = m->decls.n - 1; i >= 0; i--) {
-        const Decl *d = m->decls.data[i];
-        if (!is_global(d)) continue;
-        if (d->nnames == 0) vec_push(&names, d->name);
-        for (int k = 0; k < d->nnames; k++) vec_push(&names, d->names[k]);
-    }
-    for (int i = 0; i < n; i++) vec_push(&names, builtins[i]);
-    const char *best = among(names.data, names.n, name) ? name : diag_nearest(name, names.data, names.n);
-    vec_free(&names);
-    return best;
-}

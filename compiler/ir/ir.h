@@ -90,7 +90,6 @@ typedef struct Ir {
     Aff     *aff_table; uint32_t aff_cap;
     uint32_t next_free;
     Arena   *arena;
-    void    *passes;         /* caches of passes (memo of derivatives, …) */
 } Ir;
 
 #define NODE(ir, r)      (&(ir)->nodes.data[r])

@@ -40,8 +40,6 @@ typedef struct SampleData {
     int     nstats;                       /* the sampler's monitors, in the order of task->frame.monitors */
     Series *stats;                        /* n = 1 each, after warm-up */
     double *warmup_mean;                  /* [nstats]: means over the warm-up */
-    double *state;                        /* final configurations: [chain][all state parts] */
-    int64_t state_size;
     double  seconds, warmup_seconds, compile_seconds;
     bool    interrupted;
 } SampleData;
@@ -66,7 +64,7 @@ typedef struct RunResult {
     VEC(ReportResult *) reports;
     VEC(Diagnostic) diagnostics;
     VEC(const char *) files;          /* written */
-    double  front_seconds, total_seconds, first_trajectory_seconds;
+    double  front_seconds, total_seconds;
     Arena  *arena;
 } RunResult;
 

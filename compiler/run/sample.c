@@ -303,20 +303,6 @@ static int report_bad(const Sampling *s) {
     return 0;
 }
 
-static void keep_state(Sampling *s) {
-    SampleData *d = s->data;
-    for (int i = 0; i < s->t->state_in.n; i++) d->state_size += elements(s->t, s->t->state_in.data[i]);
-    d->state = lanes_of(d->state_size * d->chains, 1);
-    for (int64_t c = 0; c < d->chains; c++) {
-        const LaneBlock *b = &s->blocks[c / s->lanes];
-        double *to = d->state + c * d->state_size;
-        for (int i = 0; i < s->t->state_in.n; i++) {
-            int64_t n = elements(s->t, s->t->state_in.data[i]);
-            for (int64_t k = 0; k < n; k++) *to++ = b->state[i][k * s->lanes + c % s->lanes];
-        }
-    }
-}
-
 /* After an interruption: the draws that all chains have. */
 static void truncate_series(SampleData *d, int64_t draws) {
     for (int i = 0; i < d->nprimaries + d->nstats; i++) {
@@ -387,7 +373,6 @@ static int run_chains(Sampling *s) {
         truncate_series(s->data, s->draw);
         status = 75;
     }
-    keep_state(s);
     return status;
 }
 
