@@ -196,6 +196,7 @@ class Statuses(Case):
         for folder in ("file", "file/below", "/dev/null/x", ""):
             done = self.lqft("run", model, "--out", folder, status=73)
             self.assertIn("lqft: cannot create", done.err)
+            self.assertIn("chi2", done.out)         # a file that cannot be written costs no numbers
 
     def test_cannot_write(self):
         def small_files():

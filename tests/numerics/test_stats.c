@@ -134,6 +134,8 @@ static void degenerate(void)
     check(isnan(r.value) && isnan(stats_split_rhat(series, 0, NULL)), "no chains");
     stats_gamma(series, 3, (int64_t[]){50, 0, 50}, 2, &r);
     check(r.error > 0, "an empty chain between others");
+    stats_gamma(series, 3, (int64_t[]){1, 1, 1}, 2, &r);
+    check(isfinite(r.value) && isnan(r.error), "one value a chain has no error (%g)", r.error);
 }
 
 static void convergence(void)
