@@ -75,6 +75,10 @@ typedef struct Stream {
     StreamPast past;                   /* of a leader */
 } Stream;
 
+/* Accumulators of a reduction, in stack slots: of the part of a row that is being summed,
+ * the finished parts, the band, the finished bands (NULL: one band). */
+typedef struct Sum { Val row, parts, band, total; } Sum;
+
 /* A kernel being emitted. */
 typedef struct Nest {
     Func *f;
@@ -84,7 +88,7 @@ typedef struct Nest {
     BasicBlock block[IR_MAX_RANK + 1]; /* by level < depth: its code before the inner loop */
     Val   axis[IR_MAX_RANK];
     Range range[IR_MAX_RANK];          /* of each axis; of the innermost in this segment */
-    Val  *row, *total;                 /* by root: accumulators in stack slots */
+    Sum  *sum;                         /* by root */
     Stream stream[MAX_READS]; int nstreams;
     Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots */
 } Nest;

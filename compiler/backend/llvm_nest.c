@@ -222,27 +222,131 @@ static void set_identity(Nest *z, const KRoot *root, Val *slot) {
     l_store(u, ll_as_vector(u, l_real(u, ll_identity(root->op))), *slot, u->align);
 }
 
-/* Before the loop of an axis: the accumulators that it fills. */
-static void reductions_begin(Nest *z, int axis) {
+/* ---- the order of reductions (ir.h) ----------------------------------------------- */
+
+/* Rows of a band of a root's first reduced axis; the whole axis: one band. */
+static int64_t band_rows(const Nest *z, const KRoot *root) {
+    int64_t m = z->k->ext[z->k->rank - root->nred];
+    return m / reduce_bands(m);
+}
+
+/* Elements of a part of a row; the whole row: one part, or no root is reduced. */
+static int64_t part_length(const Nest *z) {
+    int64_t n = z->k->ext[z->k->rank - 1];
+    for (int i = 0; i < z->k->nroots; i++)
+        if (z->k->roots[i].nred > 0) return n / reduce_parts(n);
+    return n;
+}
+
+static Val part_place(Nest *z, const KRoot *root, Val number) {
+    Unit *u = z->f->u;
+    return l_at(u, z->sum[root - z->k->roots].parts, l_mul(u, number, u->lanes));
+}
+
+/* The part that ends before element `next` of the row is put aside. */
+static void end_part(Nest *z, Val number) {
+    Unit *u = z->f->u;
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
-        if (root->nred > 0 && axis == z->k->rank - 1) set_identity(z, root, &z->row[i]);
-        if (root->nred > 1 && axis == z->k->rank - root->nred) set_identity(z, root, &z->total[i]);
+        if (root->nred == 0) continue;
+        l_store(u, l_load(u, u->vec, z->sum[i].row, u->align), part_place(z, root, number), u->align);
+        l_store(u, ll_as_vector(u, l_real(u, ll_identity(root->op))), z->sum[i].row, u->align);
     }
 }
 
-/* After it: the row joins the total; what is complete is stored. */
+/* After a point: does a part end with it? */
+static void end_point(Nest *z) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    int64_t length = part_length(z);
+    if (length == z->k->ext[z->k->rank - 1]) return;
+    l_goto_end(u, z->here);
+    Val next = l_add(u, z->axis[z->k->rank - 1], l_int(u, 1));
+    Val number = LLVMBuildUDiv(u->b, next, l_int(u, length), "");
+    Val ends = l_compare(u, LLVMIntEQ, l_mul(u, number, length), next);
+    number = l_sub(u, number, l_int(u, 1));
+    if (l_is_known(ends)) {
+        if (l_known(ends)) end_part(z, number);
+        return;
+    }
+    BasicBlock end = l_block(f, "part"), after = l_block(f, "on");
+    LLVMBuildCondBr(u->b, ends, end, after);
+    l_goto_end(u, end);
+    end_part(z, number);
+    LLVMBuildBr(u->b, after);
+    l_goto_end(u, after);
+    z->here = after;
+}
+
+/* The value of a finished row. */
+static Val row_value(Nest *z, const KRoot *root) {
+    Unit *u = z->f->u;
+    int64_t parts = reduce_parts(z->k->ext[z->k->rank - 1]);
+    if (parts == 1) return l_load(u, u->vec, z->sum[root - z->k->roots].row, u->align);
+    Val part[REDUCE_PARTS];
+    for (int i = 0; i < parts; i++) part[i] = l_load(u, u->vec, part_place(z, root, l_int(u, i)), u->align);
+    for (int half = (int)parts / 2; half >= 1; half /= 2)
+        for (int i = 0; i < half; i++) part[i] = ll_op(z->f, root->op, (Val[]){part[i], part[i + half]}, 2);
+    return part[0];
+}
+
+/* Before the loop of an axis: the accumulators that it fills. */
+static void reductions_begin(Nest *z, int axis) {
+    Unit *u = z->f->u;
+    bool cut = reduce_parts(z->k->ext[z->k->rank - 1]) > 1;
+    for (int i = 0; i < z->k->nroots; i++) {
+        const KRoot *root = &z->k->roots[i];
+        Sum *s = &z->sum[i];
+        if (root->nred > 0 && axis == z->k->rank - 1) {
+            set_identity(z, root, &s->row);
+            if (cut && !s->parts) s->parts = l_alloca(z->f, LLVMArrayType2(u->f64, REDUCE_PARTS * u->lanes), "parts");
+        }
+        if (root->nred <= 1 || axis != z->k->rank - root->nred) continue;
+        set_identity(z, root, &s->band);
+        if (band_rows(z, root) < z->k->ext[axis]) set_identity(z, root, &s->total);
+    }
+}
+
+/* At the end of an iteration of a root's first reduced axis: a band may end with it. */
+static void bands_end(Nest *z, int axis) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    for (int i = 0; i < z->k->nroots; i++) {
+        const KRoot *root = &z->k->roots[i];
+        int64_t rows = root->nred > 1 ? band_rows(z, root) : 0;
+        if (root->nred <= 1 || axis != z->k->rank - root->nred || rows == z->k->ext[axis]) continue;
+        l_goto_end(u, z->here);
+        Val next = l_add(u, z->axis[axis], l_int(u, 1));
+        Val ends = l_compare(u, LLVMIntEQ, LLVMBuildURem(u->b, next, l_int(u, rows), ""), l_int(u, 0));
+        BasicBlock end = l_block(f, "band"), after = l_block(f, "on");
+        LLVMBuildCondBr(u->b, ends, end, after);
+        l_goto_end(u, end);
+        z->here = end;
+        accumulate(z, root, z->sum[i].total, l_load(u, u->vec, z->sum[i].band, u->align));
+        set_identity(z, root, &z->sum[i].band);
+        LLVMBuildBr(u->b, after);
+        l_goto_end(u, after);
+        z->here = after;
+    }
+}
+
+/* After it: the row joins the band; what is complete is stored. */
 static void reductions_end(Nest *z, int axis) {
     Unit *u = z->f->u;
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
         if (root->nred == 0) continue;
         l_goto_end(u, z->here);
-        if (root->nred > 1 && axis == z->k->rank - 1)
-            accumulate(z, root, z->total[i], l_load(u, u->vec, z->row[i], u->align));
+        Val row = axis == z->k->rank - 1 ? row_value(z, root) : NULL;
+        if (row && root->nred > 1) accumulate(z, root, z->sum[i].band, row);
         if (axis != z->k->rank - root->nred) continue;
-        Val result = root->nred > 1 ? z->total[i] : z->row[i];
-        store_root(z, root, l_load(u, u->vec, result, u->align), axis);
+        Val result = row;
+        if (root->nred > 1) {
+            Val one = l_real(u, ll_identity(root->op));
+            result = l_load(u, u->vec, z->sum[i].total ? z->sum[i].total : z->sum[i].band, u->align);
+            if (!z->sum[i].total) result = ll_op(z->f, root->op, (Val[]){one, result}, 2);
+        }
+        store_root(z, root, result, axis);
     }
 }
 
@@ -261,8 +365,9 @@ static void emit_point(Nest *z) {
         ll_at_level(z, rank);
         Val v = f->value[root->expr];
         if (root->nred == 0) store_root(z, root, v, rank);
-        else accumulate(z, root, z->row[i], v);
+        else accumulate(z, root, z->sum[i].row, v);
     }
+    if (rank > 0) end_point(z);
 }
 
 static void emit_segment(Nest *z, int64_t from, int64_t end) {
@@ -329,6 +434,7 @@ static void emit_axis(Nest *z, int axis) {
     z->here = l_here(f->u);
     z->depth = axis + 1;
     emit_axis(z, axis + 1);
+    bands_end(z, axis);
     l_goto_end(f->u, z->here);
     if (!once) ll_loop_end(f, &l);
     z->here = l_here(f->u);
@@ -358,9 +464,8 @@ void ll_kernel(Func *f, const KKernel *k) {
             return;
         }
     Nest z = {.f = f, .k = k};
-    z.row = calloc((size_t)k->nroots + 1, 2 * sizeof *z.row);
-    if (!z.row) lq_out_of_memory((size_t)k->nroots * 2 * sizeof *z.row);
-    z.total = z.row + k->nroots;
+    z.sum = calloc((size_t)k->nroots + 1, sizeof *z.sum);
+    if (!z.sum) lq_out_of_memory((size_t)k->nroots * sizeof *z.sum);
     for (int a = 0; a < k->rank; a++) {
         z.range[a] = (Range){0, k->ext[a] - 1};
         z.axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
@@ -369,5 +474,5 @@ void ll_kernel(Func *f, const KKernel *k) {
     order_nodes(&z);
     emit_axis(&z, 0);
     l_goto_end(f->u, z.here);
-    free(z.row);
+    free(z.sum);
 }

@@ -96,6 +96,13 @@ static bool stream_start(const Nest *z, Ref r, Stream *s) {
     return buf >= 0 && s->step && !is_written(z, buf);
 }
 
+/* Term by term: the bytes between the members of a term are not part of it. */
+static bool same_terms(const Affine *a, const Affine *b) {
+    bool same = a->n == b->n;
+    for (int i = 0; i < a->n && same; i++) same = a->t[i].sym == b->t[i].sym && a->t[i].c == b->t[i].c;
+    return same;
+}
+
 /* Do two reads differ by the constant in their address alone? */
 static bool same_row(const Nest *z, Ref a, Ref b) {
     const Ir *ir = z->f->p->ir;
@@ -105,8 +112,7 @@ static bool same_row(const Nest *z, Ref a, Ref b) {
         int64_t shift;
         bool fixed = index_shift(z, x, &shift) && index_shift(z, y, &shift);
         if (!fixed && (x->aff != y->aff || x->mode != y->mode)) return false;
-        const Affine *p = aff_get(ir, x->aff), *q = aff_get(ir, y->aff);
-        if (p->n != q->n || memcmp(p->t, q->t, (size_t)p->n * sizeof *p->t) != 0) return false;
+        if (!same_terms(aff_get(ir, x->aff), aff_get(ir, y->aff))) return false;
     }
     return true;
 }

@@ -254,24 +254,45 @@ static double identity_of(Op op)
     return op == SC_MUL ? 1 : op == SC_MAX ? -INFINITY : op == SC_MIN ? INFINITY : 0;
 }
 
-/* The order of kernel.h: along the last axis into a row value, row after row. */
+/* The parts of a row, by halves (the order of ir.h). */
+static double join_parts(Op op, double *part, int64_t parts)
+{
+    for (int64_t half = parts / 2; half >= 1; half /= 2)
+        for (int64_t i = 0; i < half; i++) part[i] = op_value(op, part[i], part[i + half], 0);
+    return part[0];
+}
+
+/* A row of the innermost axis, from the point `at` on, which moves to the next row. */
+static double run_row(const Interp *in, Body *b, Op op, int *changed, int64_t *at, const int64_t *dims, int naxes)
+{
+    int64_t length = dims[naxes - 1], parts = reduce_parts(length);
+    double part[REDUCE_PARTS];
+    for (int64_t p = 0; p < parts; p++) {
+        part[p] = identity_of(op);
+        for (int64_t i = 0; i < length / parts; i++) {
+            part[p] = op_value(op, part[p], run_body(in, b, *changed, at), 0);
+            *changed = advance(at, dims, naxes);
+        }
+    }
+    return join_parts(op, part, parts);
+}
+
+/* The order of ir.h: rows into bands, bands into the total. */
 static void run_reduce(const Interp *in, Body *b, const Node *n, const int64_t *dims, double *out)
 {
     Op op = (Op)n->aux;
     int naxes = n->rank + n->nred, changed = -1;
     int64_t at[IR_MAX_RANK] = {0}, elements = product(dims, n->rank);
-    int64_t rows = product(dims + n->rank, n->nred - 1), length = dims[naxes - 1];
+    int64_t rows = product(dims + n->rank, n->nred - 1), bands = n->nred > 1 ? reduce_bands(dims[n->rank]) : 1;
     for (int64_t e = 0; e < elements; e++) {
         double total = identity_of(op);
-        for (int64_t row = 0; row < rows; row++) {
+        for (int64_t band = 0; band < bands && n->nred > 1; band++) {
             double sum = identity_of(op);
-            for (int64_t i = 0; i < length; i++) {
-                sum = op_value(op, sum, run_body(in, b, changed, at), 0);
-                changed = advance(at, dims, naxes);
-            }
-            total = n->nred == 1 ? sum : op_value(op, total, sum, 0);
+            for (int64_t row = 0; row < rows / bands; row++)
+                sum = op_value(op, sum, run_row(in, b, op, &changed, at, dims, naxes), 0);
+            total = op_value(op, total, sum, 0);
         }
-        out[e] = total;
+        out[e] = n->nred > 1 ? total : run_row(in, b, op, &changed, at, dims, naxes);
     }
 }
 

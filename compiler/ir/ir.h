@@ -205,13 +205,35 @@ void ir_print_scalar(const Ir *ir, Ref r, Text *out);
 /* NULL when the function obeys every rule of this header, else what is wrong. */
 const char *ir_verify(const IrFunc *f);
 
+/* ==== the order of reductions, part of the meaning ============================
+ * The last axis, of extent n, is cut into reduce_parts(n) equal parts; each is
+ * accumulated in order from the identity, and the parts are combined by halves:
+ * part i with part i + 4, the results i with i + 2, then 0 with 1.  That is the row
+ * value, and with one reduced axis the result.  Otherwise rows are accumulated in
+ * row-major order into the total of a band, from the identity: the first reduced
+ * axis, of extent m, is cut into reduce_bands(m) equal bands.  The totals of the
+ * bands are accumulated in order, from the identity.
+ *
+ * So a row is summed alike by one lane that goes along it and by eight that go along
+ * a part each; and bands can be summed by different threads.  Only extents matter. */
+
+enum { REDUCE_PARTS = 8, REDUCE_BANDS = 64, REDUCE_BAND_ROWS = 8 };
+
+static inline int64_t reduce_parts(int64_t n) {
+    return n % REDUCE_PARTS == 0 && n >= 2 * REDUCE_PARTS ? REDUCE_PARTS : 1;
+}
+/* The largest power of two that cuts m evenly, into bands of at least eight rows. */
+static inline int64_t reduce_bands(int64_t m) {
+    int64_t bands = 1;
+    while (bands < REDUCE_BANDS && m % (2 * bands) == 0 && m / (2 * bands) >= REDUCE_BAND_ROWS) bands *= 2;
+    return bands;
+}
+
 /* ==== interp.c: the meaning of a program ==================================== */
 
 typedef struct RandKey { uint32_t seed, chain, step; } RandKey;
 
-/* Runs f for one replica: in[i], out[i] are row-major arrays. Reductions run along
- * the innermost axis into a partial value per row, and rows are added in order:
- * ((r0 + r1) + r2) + …; see kernel.h, which promises the same. */
+/* Runs f for one replica: in[i], out[i] are row-major arrays. */
 void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key);
 
 #endif

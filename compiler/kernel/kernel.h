@@ -4,10 +4,7 @@
  * It still describes one replica; a back end runs W replicas side by side, with
  * element e of replica l of a buffer at [e*W + l] (uniform buffers: [e]).
  *
- * Order of reduction (fixed, part of the meaning): the body is accumulated along
- * the last axis into a row value that starts from the identity, rows are
- * accumulated in row-major order of the remaining reduced axes into a total that
- * starts from the identity.  With one reduced axis the row value is the result.
+ * The order of reduction is fixed, part of the meaning: see ir.h.
  *
  * What an executor promises besides: all roots at a point are evaluated before any
  * of them is stored; buffers exchanged by a loop stay exchanged after it, also when

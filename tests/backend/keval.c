@@ -120,19 +120,31 @@ static bool at_last(const Eval *e, const KKernel *k, int from, int to) {
     return true;
 }
 
-static void eval_reduce(Eval *e, const KKernel *k, const KRoot *root, double v, double *row, double *total) {
+/* A reduction on its way, in the order of ir.h. */
+typedef struct Sum { double part[REDUCE_PARTS], band, total; } Sum;
+
+static void eval_reduce(Eval *e, const KKernel *k, const KRoot *root, double v, Sum *s) {
     int R = k->rank, outer = R - root->nred;
-    if (at_first(e, R - 1, R)) *row = identity(root->op);
-    if (at_first(e, outer, R)) *total = identity(root->op);
-    *row = op_value(root->op, *row, v, 0);
-    if (!at_last(e, k, R - 1, R)) return;
-    *total = root->nred == 1 ? *row : op_value(root->op, *total, *row, 0);
-    if (at_last(e, k, outer, R)) *element(e, root->buf, point_number(e, k, outer)) = *total;
+    int64_t x = e->axis[R - 1], n = k->ext[R - 1], parts = reduce_parts(n), part = x / (n / parts);
+    int64_t y = e->axis[outer], m = k->ext[outer], rows = root->nred > 1 ? m / reduce_bands(m) : 1;
+    if (x % (n / parts) == 0) s->part[part] = identity(root->op);
+    s->part[part] = op_value(root->op, s->part[part], v, 0);
+    if (x != n - 1) return;
+    for (int64_t half = parts / 2; half >= 1; half /= 2)
+        for (int64_t i = 0; i < half; i++) s->part[i] = op_value(root->op, s->part[i], s->part[i + half], 0);
+    if (root->nred == 1) s->total = s->part[0];
+    else {
+        if (at_first(e, outer, R - 1)) s->total = identity(root->op);
+        if (y % rows == 0 && at_first(e, outer + 1, R - 1)) s->band = identity(root->op);
+        s->band = op_value(root->op, s->band, s->part[0], 0);
+        if (y % rows == rows - 1 && at_last(e, k, outer + 1, R - 1)) s->total = op_value(root->op, s->total, s->band, 0);
+    }
+    if (at_last(e, k, outer, R)) *element(e, root->buf, point_number(e, k, outer)) = s->total;
 }
 
 static void eval_kernel(Eval *e, const KKernel *k) {
-    double *row = calloc(3 * (size_t)k->nroots + 1, sizeof *row);
-    double *total = row + k->nroots, *v = total + k->nroots;
+    Sum *sum = calloc((size_t)k->nroots + 1, sizeof *sum);
+    double *v = calloc((size_t)k->nroots + 1, sizeof *v);
     int64_t points = 1;
     for (int a = 0; a < k->rank; a++) points *= k->ext[a];
     for (int64_t i = 0; i < points; i++) {
@@ -142,11 +154,12 @@ static void eval_kernel(Eval *e, const KKernel *k) {
         for (int r = 0; r < k->nroots; r++) v[r] = eval(e, k->roots[r].expr);
         for (int r = 0; r < k->nroots; r++) {
             const KRoot *root = &k->roots[r];
-            if (root->nred) eval_reduce(e, k, root, v[r], &row[r], &total[r]);
+            if (root->nred) eval_reduce(e, k, root, v[r], &sum[r]);
             else *element(e, root->buf, i) = v[r];
         }
     }
-    free(row);
+    free(sum);
+    free(v);
 }
 
 static void eval_copy(Eval *e, const KCopy *c) {
