@@ -71,7 +71,7 @@ typedef void Values(double *restrict, int, const uint32_t *restrict, const uint3
 enum { BATCH = 512 }; /* values between two refills of the site and chain lists */
 
 static void fill(Values *values, double *restrict out, int lanes, const uint32_t *chains,
-                 Draw d, uint32_t site0, int64_t nsites)
+                 Draw d, uint32_t site0, int64_t nsites, uint32_t apart)
 {
     uint32_t chain[BATCH], site[BATCH];
     int64_t sites_a_batch = BATCH / lanes;
@@ -80,7 +80,7 @@ static void fill(Values *values, double *restrict out, int lanes, const uint32_t
         for (int i = 0; i < count; i++)
             for (int l = 0; l < lanes; l++) {
                 chain[i * lanes + l] = chains[l];
-                site[i * lanes + l] = site0 + (uint32_t)(s + i);
+                site[i * lanes + l] = site0 + (uint32_t)(s + i) + (uint32_t)l * apart;
             }
         values(out + s * lanes, count * lanes, chain, site, d);
     }
@@ -102,12 +102,20 @@ void lq_rand_fill_uniform(double *restrict out, int lanes, const uint32_t *chain
                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                           uint32_t site0, int64_t nsites)
 {
-    fill(uniforms, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites);
+    fill(uniforms, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites, 0);
 }
 
 void lq_rand_fill_normal(double *restrict out, int lanes, const uint32_t *chains,
                          uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                          uint32_t site0, int64_t nsites)
 {
-    fill(normals, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites);
+    fill(normals, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites, 0);
+}
+
+void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
+                    uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
+                    uint32_t apart, int64_t nsites)
+{
+    fill(normal ? normals : uniforms, out, lanes, chains, (Draw){seed, step, draw, iter}, site0,
+         nsites, apart);
 }

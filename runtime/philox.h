@@ -8,6 +8,7 @@
 #ifndef LQFT_PHILOX_H
 #define LQFT_PHILOX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The block function: 4 words from a key and a counter.  All words are uniform. */
@@ -48,5 +49,11 @@ void lq_rand_fill_uniform(double *restrict out, int lanes, const uint32_t *chain
 void lq_rand_fill_normal(double *restrict out, int lanes, const uint32_t *chains,
                          uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                          uint32_t site0, int64_t nsites);
+
+/* The same, lane l standing l*apart sites further on: for chain chains[l] and site
+ * site0 + s + l*apart.  What generated code calls. */
+void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
+                    uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
+                    uint32_t apart, int64_t nsites);
 
 #endif

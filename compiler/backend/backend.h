@@ -18,6 +18,7 @@ typedef struct Compiled Compiled;
 
 typedef struct BackendOptions {
     int  lanes;                  /* W: 1, 2, 4, 8 or 16 */
+    bool sites;                  /* the lanes are 8 parts of the rows of one replica */
     int  optimize;               /* 0: none, 1: the pass pipeline */
     bool dump;                   /* print the generated code on stderr */
 } BackendOptions;

@@ -81,7 +81,7 @@ static void unit_begin(Unit *u, LLVMContextRef cx, const BackendOptions *o, bool
     LLVMTypeRef f64 = LLVMDoubleTypeInContext(cx), i1 = LLVMInt1TypeInContext(cx);
     unsigned w = (unsigned)o->lanes;
     *u = (Unit){
-        .cx = cx, .b = LLVMCreateBuilderInContext(cx), .lanes = w, .jit = jit,
+        .cx = cx, .b = LLVMCreateBuilderInContext(cx), .lanes = w, .sites = o->sites, .jit = jit,
         .module = LLVMModuleCreateWithNameInContext("lqft", cx),
         .f64 = f64, .vec = w > 1 ? LLVMVectorType(f64, w) : f64,
         .i1 = i1, .i32 = LLVMInt32TypeInContext(cx), .i64 = LLVMInt64TypeInContext(cx),
@@ -149,6 +149,10 @@ static bool options_are_sound(const BackendOptions *o, char *err, size_t errlen)
         return false;
     }
     int w = o->lanes;
+    if (o->sites && w != REDUCE_PARTS) {
+        say(err, errlen, "internal error", "lanes that are sites must be 8");
+        return false;
+    }
     if (w == 1 || w == 2 || w == 4 || w == 8 || w == 16) return true;
     say(err, errlen, "internal error", "lanes must be 1, 2, 4, 8 or 16");
     return false;
@@ -163,7 +167,7 @@ static bool options_are_sound(const BackendOptions *o, char *err, size_t errlen)
     S(lqm_exp) S(lqm_expm1) S(lqm_log) S(lqm_log1p) S(lqm_sin) S(lqm_cos) S(lqm_tan)      \
     S(lqm_asin) S(lqm_acos) S(lqm_atan) S(lqm_sinh) S(lqm_cosh) S(lqm_tanh) S(lqm_asinh)  \
     S(lqm_acosh) S(lqm_atanh) S(lqm_erf) S(lqm_lgamma) S(lqm_atan2) S(lqm_pow)            \
-    S(lq_rand_uniform) S(lq_rand_normal) S(lq_rand_fill_uniform) S(lq_rand_fill_normal)   \
+    S(lq_rand_spread)                                                                     \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)
 
 static LLVMErrorRef define_symbols(LLVMOrcLLJITRef jit) {

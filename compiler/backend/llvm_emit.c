@@ -53,11 +53,31 @@ static void emit_splats(Func *f, Val dst, Val src, int64_t n) {
     ll_loop_end(f, &l);
 }
 
+/* Element by element between rows that are split differently. */
+static void emit_rearrangement(Func *f, const KCopy *c, Val at) {
+    Unit *u = f->u;
+    Val dst = buf_address(f, c->dst), src = buf_address(f, c->src);
+    Loop l = ll_loop_begin(f, 0, c->n, "element");
+    Val from = buf_split(f, c->src) ? ll_split_element(u, l.i, buf_get(f, c->src)->row) : l.i;
+    Val to = l_add(u, at, l.i);
+    if (buf_split(f, c->dst)) to = ll_split_element(u, to, buf_get(f, c->dst)->row);
+    l_store(u, l_load(u, u->f64, l_at(u, src, from), 8), l_at(u, dst, to), 8);
+    ll_loop_end(f, &l);
+}
+
 static void emit_copy(Func *f, const KCopy *c) {
     Unit *u = f->u;
     Nest none = {.f = f, .k = &(KKernel){0}};       /* no axes: loop symbols only */
     if (c->n == 0) return;
-    Val at = ll_affine_value(&none, aff_get(f->p->ir, c->at), 0);
+    const Affine *where = aff_get(f->p->ir, c->at);
+    Val at = ll_affine_value(&none, where, 0);
+    int64_t row = buf_get(f, c->dst)->row;
+    bool whole = row == buf_get(f, c->src)->row && c->n % row == 0 && where->k % row == 0;
+    for (int i = 0; i < where->n; i++) whole &= where->t[i].c % row == 0;
+    if (!whole && (buf_split(f, c->dst) || buf_split(f, c->src))) {
+        emit_rearrangement(f, c, at);
+        return;
+    }
     Val dst = l_at(u, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
     Val src = buf_address(f, c->src);
     if (buf_width(f, c->dst) != buf_width(f, c->src)) {
@@ -134,19 +154,24 @@ static Val pointer_element(Unit *u, Val array, int i) {
     return LLVMBuildLoad2(u->b, u->ptr, LLVMBuildGEP2(u->b, u->ptr, array, &k, 1, ""), "");
 }
 
+static size_t constant_place(const Unit *u, const KBuf *b, size_t i) {
+    return u->sites ? (size_t)kernel_place(b->row, (int64_t)i) : i;
+}
+
 /* Small constants are data of the module.  Large ones would pass through the
  * assembler number by number, so a JIT uses its own copy in place. */
 static Val constant_buffer(Unit *u, const KBuf *b) {
     enum { SMALL = 4096 };
     size_t n = (size_t)b->n;
     if (u->jit && n > SMALL) {
-        double *copy = lq_alloc(n * sizeof *copy);
-        memcpy(copy, b->data, n * sizeof *copy);
+        double *copy = lq_alloc_vectors(n * sizeof *copy);
+        if (!copy) lq_out_of_memory(n * sizeof *copy);
+        for (size_t i = 0; i < n; i++) copy[constant_place(u, b, i)] = b->data[i];
         vec_push(&u->kept, copy);
         return LLVMConstIntToPtr(l_int(u, (int64_t)(intptr_t)copy), u->ptr);
     }
     Val *v = lq_alloc((n + 1) * sizeof *v);
-    for (size_t i = 0; i < n; i++) v[i] = l_real(u, b->data[i]);
+    for (size_t i = 0; i < n; i++) v[constant_place(u, b, i)] = l_real(u, b->data[i]);
     Val global = LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), "constants");
     LLVMSetInitializer(global, LLVMConstArray2(u->f64, v, n));
     LLVMSetGlobalConstant(global, 1);
@@ -164,7 +189,7 @@ static void find_buffers(Func *f) {
         switch (b->kind) {
         case KB_IN:    f->base[i] = pointer_element(u, in, b->slot); break;
         case KB_OUT:   f->base[i] = pointer_element(u, out, b->slot); break;
-        case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * u->lanes)); break;
+        case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * (u->sites ? 1 : u->lanes))); break;
         case KB_CONST: f->base[i] = constant_buffer(u, b); break;
         }
     }

@@ -21,6 +21,7 @@ typedef struct Unit {
     LLVMBuilderRef b;
     LLVMTypeRef    f64, vec, i1, mask, i32, i64, ptr, none;
     unsigned       lanes;                  /* W; vec is double itself when W = 1 */
+    bool           sites;                  /* lanes are parts of rows, not replicas */
     unsigned       align;                  /* of element vectors in memory, bytes */
     bool           jit;                    /* large constants by address, not in the object */
     const char    *cpu, *features;
@@ -83,6 +84,8 @@ typedef struct Sum { Val row, parts, band, total; } Sum;
 typedef struct Nest {
     Func *f;
     const KKernel *k;
+    bool  across;                      /* lanes are parts of the innermost axis of this kernel */
+    int64_t length;                    /* iterations of the innermost loop */
     int   depth;                       /* level of `here` */
     BasicBlock here;                   /* where code is being appended */
     BasicBlock block[IR_MAX_RANK + 1]; /* by level < depth: its code before the inner loop */
@@ -106,8 +109,10 @@ typedef struct Place {
 /* An element's offset in doubles: one part per level and a constant. */
 typedef struct Offset { Val part[IR_MAX_RANK + 1]; int64_t k; } Offset;
 
-/* Where a read finds its element, and what its modes make of it. */
-typedef struct Access { int buf; Offset offset; Val odd, inside; } Access;
+/* Where a read finds its element, and what its modes make of it.  A read along the row
+ * of a kernel whose lanes are sites finds a vector: its lane l is wanted in lane l - turns,
+ * having made a turn of the whole axis where that is no lane. */
+typedef struct Access { int buf; Offset offset; Val odd, inside; bool row; int64_t turns; uint32_t mode; } Access;
 
 /* ==== llvm_emit.c ============================================================== */
 
@@ -139,13 +144,20 @@ Val   ll_affine_value(Nest *z, const Affine *a, int64_t shift);
 Val   ll_in_range(Nest *z, const Affine *a, Range r, int64_t n);
 Place ll_place(Nest *z, const Index *ix);
 void  ll_offset_add(Nest *z, Offset *o, const Index *ix, const Place *p, int64_t stride);
+void  ll_offset_add_split(Nest *z, Offset *o, int level, Val e, int64_t n);
 Val   ll_offset_address(Nest *z, const Offset *o, int buf, int level);
 /* The element of the point, over the first naxes axes. */
 Val   ll_own_address(Nest *z, int buf, int naxes);
+/* When lanes are sites: place of element e of a row of n, of an array with such rows. */
+Val   ll_split(Unit *u, Val e, int64_t n);
+Val   ll_split_element(Unit *u, Val e, int64_t n);
+/* The indices of a node for lane l alone. */
+void  ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out);
 
 /* ==== llvm_read.c =============================================================== */
 
 Val  ll_read(Nest *z, Ref r, int level);
+bool ll_is_row_read(const Nest *z, Ref r);
 /* Finds the reads of this segment that follow others within MAX_LAG iterations. */
 void ll_streams_find(Nest *z);
 /* In front of the loop, whose axis stands at its first value: the past of leaders. */
@@ -159,9 +171,11 @@ void ll_streams_advance(Nest *z);
 
 /* A row of ops.def applied to operands, at the builder's place. */
 Val  ll_op(Func *f, Op op, const Val *args, int n);
-Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration);
-/* The same for sites site0, site0 + 1, …: element s of lane l at out[s*W + l]. */
-void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration);
+/* Lane l draws for its own chain and for site + l*apart. */
+Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart);
+/* The same for sites site0, site0 + 1, …: element s of lane l at out[s*lanes + l]. */
+void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration, unsigned lanes, int64_t apart);
+Val  ll_from_lanes(Unit *u, Val *lane);       /* W scalars as a vector */
 Val  ll_as_real(Unit *u, Val v);              /* truth value -> 1.0 or 0.0 */
 Val  ll_as_truth(Unit *u, Val v);             /* number -> is it not 0 */
 Val  ll_as_vector(Unit *u, Val v);            /* uniform -> the same in every lane */
@@ -248,10 +262,13 @@ static inline int64_t floor_div(int64_t a, int64_t n) { return a / n - (a % n < 
 
 static inline const KBuf *buf_get(const Func *f, int buf) { return &f->p->bufs[buf]; }
 
-/* Doubles in memory per element, and how elements are aligned. */
-static inline int64_t buf_width(const Func *f, int buf) { return buf_get(f, buf)->uniform ? 1 : f->u->lanes; }
-static inline unsigned buf_align(const Func *f, int buf) { return buf_get(f, buf)->uniform ? 8 : f->u->align; }
-static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_get(f, buf)->uniform ? f->u->f64 : f->u->vec; }
+/* Doubles in memory per element, and how single elements are loaded and stored. */
+static inline bool buf_single(const Func *f, int buf) { return f->u->sites || buf_get(f, buf)->uniform; }
+static inline int64_t buf_width(const Func *f, int buf) { return buf_single(f, buf) ? 1 : f->u->lanes; }
+static inline unsigned buf_align(const Func *f, int buf) { return buf_single(f, buf) ? 8 : f->u->align; }
+static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_single(f, buf) ? f->u->f64 : f->u->vec; }
+/* Are its rows split over lanes? */
+static inline bool buf_split(const Func *f, int buf) { return f->u->sites && reduce_parts(buf_get(f, buf)->row) > 1; }
 
 static inline Val buf_address(Func *f, int buf) {
     return f->slot[buf] ? LLVMBuildLoad2(f->u->b, f->u->ptr, f->slot[buf], "") : f->base[buf];

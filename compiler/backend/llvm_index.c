@@ -158,13 +158,45 @@ Val ll_offset_address(Nest *z, const Offset *o, int buf, int level) {
     return o->k ? l_at(u, p, l_int(u, o->k)) : p;
 }
 
+Val ll_split(Unit *u, Val e, int64_t n) {
+    Val part = l_int(u, n / REDUCE_PARTS);
+    Val inside = LLVMBuildURem(u->b, e, part, ""), lane = LLVMBuildUDiv(u->b, e, part, "");
+    return l_add(u, l_mul(u, inside, REDUCE_PARTS), lane);
+}
+
+/* Element e of an array with rows of n. */
+Val ll_split_element(Unit *u, Val e, int64_t n) {
+    Val x = LLVMBuildURem(u->b, e, l_int(u, n), "");
+    return l_add(u, l_sub(u, e, x), ll_split(u, x, n));
+}
+
+/* Along the last axis of a split buffer: an element by itself. */
+void ll_offset_add_split(Nest *z, Offset *o, int level, Val e, int64_t n) {
+    ll_at_level(z, level);
+    offset_add(z, o, level, ll_split(z->f->u, e, n), 1);
+}
+
 /* The element of the point, over the first naxes axes. */
 Val ll_own_address(Nest *z, int buf, int naxes) {
     Offset o = {0};
     int64_t stride = buf_width(z->f, buf);
     for (int a = naxes - 1; a >= 0; a--) {
-        offset_add(z, &o, ll_sym_level(z, (Sym)a), z->axis[a], stride);
+        int level = ll_sym_level(z, (Sym)a);
+        bool split = a == naxes - 1 && buf_split(z->f, buf);
+        if (!split) offset_add(z, &o, level, z->axis[a], stride);
+        else if (naxes == z->k->rank && z->across) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
         stride *= z->k->ext[a];
     }
     return ll_offset_address(z, &o, buf, naxes);
+}
+
+/* A lane's part of the innermost axis begins that many parts later. */
+void ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out) {
+    Ir *ir = z->f->p->ir;
+    for (int i = 0; i < NODE(ir, r)->nidx; i++) {
+        out[i] = *NIDX(ir, r, i);
+        int64_t c = aff_coef(ir, out[i].aff, (Sym)(z->k->rank - 1));
+        if (c) out[i].aff = aff_shift(ir, out[i].aff, c * (int64_t)lane * z->length);
+    }
 }

@@ -13,16 +13,49 @@ enum { MAX_SEGMENTS = 16 };
 
 /* ---- scalar nodes ------------------------------------------------------------ */
 
-static Val emit_index(Nest *z, Ref r, int level) {
+/* Does the node differ from lane to lane, since lanes are sites? */
+static bool across_lanes(const Nest *z, Ref r) {
+    return z->across && aff_coef(z->f->p->ir, NIDX(z->f->p->ir, r, 0)->aff, (Sym)(z->k->rank - 1)) != 0;
+}
+
+static Val emit_index_of(Nest *z, Index ix, int level) {
     Unit *u = z->f->u;
-    Ir *ir = z->f->p->ir;
-    Index ix = *NIDX(ir, r, 0);
-    const Affine *a = aff_get(ir, ix.aff);
     Place p = {0};
     if (ix.mode == IX_PERIODIC || ix.mode == IX_ANTIPERIODIC) p = ll_place(z, &ix);
     ll_at_level(z, level);
-    Val at = p.at ? p.at : ll_affine_value(z, a, p.shift);
+    Val at = p.at ? p.at : ll_affine_value(z, aff_get(z->f->p->ir, ix.aff), p.shift);
     return LLVMBuildSIToFP(u->b, at, u->f64, "");
+}
+
+static Val emit_in_range(Nest *z, Index ix) {
+    const Affine *a = aff_get(z->f->p->ir, ix.aff);
+    return ll_in_range(z, a, ll_affine_range(z, a), ix.n);
+}
+
+/* c*(parts of the axis before lane l), by lane. */
+static Val lane_starts(Nest *z, int64_t c) {
+    Val lane[REDUCE_PARTS];
+    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_real(z->f->u, (double)(c * l * z->length));
+    return LLVMConstVector(lane, REDUCE_PARTS);
+}
+
+/* An index as a number, or a range test. */
+static Val emit_index(Nest *z, Ref r, int level) {
+    Unit *u = z->f->u;
+    Ir *ir = z->f->p->ir;
+    bool test = NODE(ir, r)->op == SC_INRANGE;
+    Index ix = *NIDX(ir, r, 0);
+    if (!across_lanes(z, r)) return test ? emit_in_range(z, ix) : emit_index_of(z, ix, level);
+    if (!test && ix.mode != IX_PERIODIC && ix.mode != IX_ANTIPERIODIC) {
+        Val first = ll_as_vector(u, emit_index_of(z, ix, level));
+        return LLVMBuildFAdd(u->b, first, lane_starts(z, aff_coef(ir, ix.aff, (Sym)(z->k->rank - 1))), "");
+    }
+    Val lane[REDUCE_PARTS];
+    for (unsigned l = 0; l < u->lanes; l++) {
+        ll_lane_indices(z, r, l, &ix);
+        lane[l] = test ? emit_in_range(z, ix) : emit_index_of(z, ix, level);
+    }
+    return ll_from_lanes(u, lane);
 }
 
 /* ---- random numbers -------------------------------------------------------------------------- */
@@ -33,7 +66,7 @@ static bool draws_row(const Nest *z, Ref r) {
     int inner = z->k->rank - 1;
     if (NODE(ir, r)->op != SC_RAND || z->f->level[r] != z->k->rank) return false;
     return aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)inner) == 1 && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)inner) == 0 &&
-           z->k->ext[inner] * z->f->u->lanes <= MAX_ROW;
+           (z->across || !z->f->u->sites) && z->length * z->f->u->lanes <= MAX_ROW;
 }
 
 /* Before the innermost loop, which stands at 0: draws its random numbers. */
@@ -50,9 +83,22 @@ static void draw_rows(Nest *z) {
         if (!*slot) *slot = l_alloca(f, LLVMArrayType2(f->u->f64, MAX_ROW), "drawn");
         Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
         Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->k->ext[inner], iteration);
+        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->length, iteration, f->u->lanes, z->across ? z->length : 0);
         z->drawn[z->ndrawn++] = r;
     }
+}
+
+/* Iterations that differ from lane to lane. */
+static Val random_by_lane(Nest *z, Ref r) {
+    Ir *ir = z->f->p->ir;
+    Index ix[2];
+    Val lane[REDUCE_PARTS];
+    for (unsigned l = 0; l < z->f->u->lanes; l++) {
+        ll_lane_indices(z, r, l, ix);
+        Val site = ll_affine_value(z, aff_get(ir, ix[0].aff), 0), iteration = ll_affine_value(z, aff_get(ir, ix[1].aff), 0);
+        lane[l] = ll_random(z->f, NODE(ir, r)->aux, site, iteration, 1, 0);
+    }
+    return ll_from_lanes(z->f->u, lane);
 }
 
 static Val emit_random(Nest *z, Ref r) {
@@ -63,9 +109,11 @@ static Val emit_random(Nest *z, Ref r) {
         Val p = l_at(u, z->f->row_slot[i], l_mul(u, z->axis[z->k->rank - 1], u->lanes));
         return l_load(u, u->vec, p, u->align);
     }
+    if (z->across && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)(z->k->rank - 1))) return random_by_lane(z, r);
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
     Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-    return ll_random(z->f, NODE(ir, r)->aux, site, iteration);
+    int64_t apart = across_lanes(z, r) ? z->length * aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)(z->k->rank - 1)) : 0;
+    return ll_random(z->f, NODE(ir, r)->aux, site, iteration, u->sites && !apart ? 1 : u->lanes, apart);
 }
 
 static Val emit_node(Nest *z, Ref r) {
@@ -76,13 +124,9 @@ static Val emit_node(Nest *z, Ref r) {
     ll_at_level(z, level);
     switch (n->op) {
     case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
-    case SC_IDX:   return emit_index(z, r, level);
+    case SC_IDX: case SC_INRANGE: return emit_index(z, r, level);
     case SC_READ:  return ll_read(z, r, level);
     case SC_RAND:  return emit_random(z, r);
-    case SC_INRANGE: {
-        const Affine *a = aff_get(ir, NIDX(ir, r, 0)->aff);
-        return ll_in_range(z, a, ll_affine_range(z, a), NIDX(ir, r, 0)->n);
-    }
     default: break;
     }
     if (n->op >= SC_CONST || n->nargs > 3) return ll_wrong(f->u, "a node that is not scalar"), l_real(f->u, 0);
@@ -171,10 +215,22 @@ static void cut_index(Cuts *cuts, int64_t ext, int64_t c, int64_t k, int64_t n, 
     *cuts = more;
 }
 
+/* Lanes are sites: where a read along the row enters another lane's part. */
+static void cut_row_read(Nest *z, Cuts *cuts, Ref r) {
+    if (!ll_is_row_read(z, r)) return;
+    const Ir *ir = z->f->p->ir;
+    const Affine *a = aff_get(ir, NIDX(ir, r, NODE(ir, r)->nidx - 1)->aff);
+    cut_index(cuts, z->length, 1, a->k, z->length, false);
+}
+
 static void cut_node(Nest *z, Cuts *cuts, Ref r) {
     const Ir *ir = z->f->p->ir;
     const Node *n = NODE(ir, r);
     int inner = z->k->rank - 1;
+    if (z->across) {
+        cut_row_read(z, cuts, r);
+        return;
+    }
     if (n->op != SC_READ && n->op != SC_IDX && n->op != SC_INRANGE) return;
     for (int i = 0; i < n->nidx; i++) {
         const Index *ix = NIDX(ir, r, i);
@@ -190,7 +246,7 @@ static void cut_node(Nest *z, Cuts *cuts, Ref r) {
 }
 
 static Cuts segment_cuts(Nest *z) {
-    Cuts cuts = {.at = {0, z->k->ext[z->k->rank - 1]}, .n = 2};
+    Cuts cuts = {.at = {0, z->length}, .n = 2};
     for (int i = 0; i < z->f->order.n; i++) cut_node(z, &cuts, z->f->order.data[i]);
     return cuts;
 }
@@ -200,27 +256,37 @@ static Cuts segment_cuts(Nest *z) {
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
-    bool uniform = buf_get(f, root->buf)->uniform;
+    bool row = z->across && naxes == z->k->rank, single = buf_single(f, root->buf) && !row;
     Val address = ll_own_address(z, root->buf, naxes);
     ll_at_level(z, z->depth);
     v = ll_as_real(u, v);
-    if (!uniform) v = ll_as_vector(u, v);
+    if (!single) v = ll_as_vector(u, v);
     else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
-    l_store(u, v, address, buf_align(f, root->buf));
+    l_store(u, v, address, row ? u->align : buf_align(f, root->buf));
 }
 
-static void accumulate(Nest *z, const KRoot *root, Val slot, Val v) {
+/* Accumulators are vectors; but numbers when lanes are sites, except along the row. */
+static Val load_slot(Nest *z, Val slot, bool wide) {
     Unit *u = z->f->u;
-    Val args[2] = {l_load(u, u->vec, slot, u->align), ll_as_real(u, v)};
-    l_store(u, ll_as_vector(u, ll_op(z->f, root->op, args, 2)), slot, u->align);
+    return l_load(u, wide ? u->vec : u->f64, slot, wide ? u->align : 8);
 }
 
-static void set_identity(Nest *z, const KRoot *root, Val *slot) {
+static void accumulate(Nest *z, const KRoot *root, Val slot, Val v, bool wide) {
+    Unit *u = z->f->u;
+    Val args[2] = {load_slot(z, slot, wide), ll_as_real(u, v)}, sum = ll_op(z->f, root->op, args, 2);
+    l_store(u, wide ? ll_as_vector(u, sum) : sum, slot, wide ? u->align : 8);
+}
+
+static void set_identity(Nest *z, const KRoot *root, Val *slot, bool wide) {
     Unit *u = z->f->u;
     l_goto_end(u, z->here);
     if (!*slot) *slot = l_alloca(z->f, u->vec, "sum");
-    l_store(u, ll_as_vector(u, l_real(u, ll_identity(root->op))), *slot, u->align);
+    Val one = l_real(u, ll_identity(root->op));
+    l_store(u, wide ? ll_as_vector(u, one) : one, *slot, wide ? u->align : 8);
 }
+
+static bool wide_rows(const Nest *z) { return z->across || !z->f->u->sites; }
+static bool wide_totals(const Nest *z) { return !z->f->u->sites; }
 
 /* ---- the order of reductions (ir.h) ----------------------------------------------- */
 
@@ -233,7 +299,7 @@ static int64_t band_rows(const Nest *z, const KRoot *root) {
 /* Elements of a part of a row; the whole row: one part, or no root is reduced. */
 static int64_t part_length(const Nest *z) {
     int64_t n = z->k->ext[z->k->rank - 1];
-    for (int i = 0; i < z->k->nroots; i++)
+    for (int i = 0; i < z->k->nroots && !z->across; i++)
         if (z->k->roots[i].nred > 0) return n / reduce_parts(n);
     return n;
 }
@@ -282,9 +348,11 @@ static void end_point(Nest *z) {
 static Val row_value(Nest *z, const KRoot *root) {
     Unit *u = z->f->u;
     int64_t parts = reduce_parts(z->k->ext[z->k->rank - 1]);
-    if (parts == 1) return l_load(u, u->vec, z->sum[root - z->k->roots].row, u->align);
-    Val part[REDUCE_PARTS];
-    for (int i = 0; i < parts; i++) part[i] = l_load(u, u->vec, part_place(z, root, l_int(u, i)), u->align);
+    Val row = load_slot(z, z->sum[root - z->k->roots].row, wide_rows(z)), part[REDUCE_PARTS];
+    if (parts == 1) return row;
+    for (int i = 0; i < parts; i++)
+        part[i] = z->across ? LLVMBuildExtractElement(u->b, row, l_int32(u, i), "")
+                            : l_load(u, u->vec, part_place(z, root, l_int(u, i)), u->align);
     for (int half = (int)parts / 2; half >= 1; half /= 2)
         for (int i = 0; i < half; i++) part[i] = ll_op(z->f, root->op, (Val[]){part[i], part[i + half]}, 2);
     return part[0];
@@ -293,17 +361,17 @@ static Val row_value(Nest *z, const KRoot *root) {
 /* Before the loop of an axis: the accumulators that it fills. */
 static void reductions_begin(Nest *z, int axis) {
     Unit *u = z->f->u;
-    bool cut = reduce_parts(z->k->ext[z->k->rank - 1]) > 1;
+    bool cut = !z->across && reduce_parts(z->k->ext[z->k->rank - 1]) > 1;
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
         Sum *s = &z->sum[i];
         if (root->nred > 0 && axis == z->k->rank - 1) {
-            set_identity(z, root, &s->row);
+            set_identity(z, root, &s->row, wide_rows(z));
             if (cut && !s->parts) s->parts = l_alloca(z->f, LLVMArrayType2(u->f64, REDUCE_PARTS * u->lanes), "parts");
         }
         if (root->nred <= 1 || axis != z->k->rank - root->nred) continue;
-        set_identity(z, root, &s->band);
-        if (band_rows(z, root) < z->k->ext[axis]) set_identity(z, root, &s->total);
+        set_identity(z, root, &s->band, wide_totals(z));
+        if (band_rows(z, root) < z->k->ext[axis]) set_identity(z, root, &s->total, wide_totals(z));
     }
 }
 
@@ -322,8 +390,8 @@ static void bands_end(Nest *z, int axis) {
         LLVMBuildCondBr(u->b, ends, end, after);
         l_goto_end(u, end);
         z->here = end;
-        accumulate(z, root, z->sum[i].total, l_load(u, u->vec, z->sum[i].band, u->align));
-        set_identity(z, root, &z->sum[i].band);
+        accumulate(z, root, z->sum[i].total, load_slot(z, z->sum[i].band, wide_totals(z)), wide_totals(z));
+        set_identity(z, root, &z->sum[i].band, wide_totals(z));
         LLVMBuildBr(u->b, after);
         l_goto_end(u, after);
         z->here = after;
@@ -338,12 +406,12 @@ static void reductions_end(Nest *z, int axis) {
         if (root->nred == 0) continue;
         l_goto_end(u, z->here);
         Val row = axis == z->k->rank - 1 ? row_value(z, root) : NULL;
-        if (row && root->nred > 1) accumulate(z, root, z->sum[i].band, row);
+        if (row && root->nred > 1) accumulate(z, root, z->sum[i].band, row, wide_totals(z));
         if (axis != z->k->rank - root->nred) continue;
         Val result = row;
         if (root->nred > 1) {
             Val one = l_real(u, ll_identity(root->op));
-            result = l_load(u, u->vec, z->sum[i].total ? z->sum[i].total : z->sum[i].band, u->align);
+            result = load_slot(z, z->sum[i].total ? z->sum[i].total : z->sum[i].band, wide_totals(z));
             if (!z->sum[i].total) result = ll_op(z->f, root->op, (Val[]){one, result}, 2);
         }
         store_root(z, root, result, axis);
@@ -365,7 +433,7 @@ static void emit_point(Nest *z) {
         ll_at_level(z, rank);
         Val v = f->value[root->expr];
         if (root->nred == 0) store_root(z, root, v, rank);
-        else accumulate(z, root, z->sum[i].row, v);
+        else accumulate(z, root, z->sum[i].row, v, wide_rows(z));
     }
     if (rank > 0) end_point(z);
 }
@@ -469,6 +537,12 @@ void ll_kernel(Func *f, const KKernel *k) {
     for (int a = 0; a < k->rank; a++) {
         z.range[a] = (Range){0, k->ext[a] - 1};
         z.axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
+    }
+    if (k->rank) {
+        int64_t n = k->ext[k->rank - 1];
+        z.across = f->u->sites && reduce_parts(n) > 1;
+        z.length = z.across ? n / REDUCE_PARTS : n;
+        z.range[k->rank - 1].hi = z.length - 1;
     }
     z.here = ll_next_block(f, k->name ? k->name : "kernel");
     order_nodes(&z);

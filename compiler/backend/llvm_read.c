@@ -4,37 +4,122 @@
  * wait for stores whose address looks like that of a load in its last 12 bits. */
 #include "llvm_emit.h"
 
-static Access access_of(Nest *z, Ref r, int level) {
+/* Does a read go along the row, in a kernel whose lanes are its parts: x + constant in the
+ * last index, and the innermost axis in no other? */
+bool ll_is_row_read(const Nest *z, Ref r) {
+    const Ir *ir = z->f->p->ir;
+    Ref array = NARG(ir, r, 0);
+    int last = NODE(ir, r)->nidx - 1, inner = z->k->rank - 1;
+    if (!z->across || last < 0) return false;
+    for (int d = 0; d < last; d++)
+        if (aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)inner)) return false;
+    const Affine *a = aff_get(ir, NIDX(ir, r, last)->aff);
+    return a->n == 1 && a->t[0].sym == (Sym)inner && a->t[0].c == 1 && NDIM(ir, array, last) == z->k->ext[inner];
+}
+
+/* Whole parts that a read along the row goes beyond its own, in this segment; false when
+ * they vary. */
+static bool row_turns(const Nest *z, const Index *ix, int64_t *turns) {
+    Range r = ll_affine_range(z, aff_get(z->f->p->ir, ix->aff));
+    *turns = floor_div(r.lo, z->length);
+    return *turns == floor_div(r.hi, z->length);
+}
+
+/* Does a read differ from lane to lane in a way that no vector in memory has? */
+static bool is_scattered(const Nest *z, Ref r) {
+    const Ir *ir = z->f->p->ir;
+    int64_t turns;
+    bool varies = false;
+    for (int d = 0; d < NODE(ir, r)->nidx && z->across; d++)
+        varies |= aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)(z->k->rank - 1)) != 0;
+    return varies && !(ll_is_row_read(z, r) && row_turns(z, NIDX(ir, r, NODE(ir, r)->nidx - 1), &turns));
+}
+
+static void access_modes(Nest *z, Access *a, const Place *p, int level) {
+    Unit *u = z->f->u;
+    ll_at_level(z, level);
+    if (p->odd) a->odd = a->odd ? LLVMBuildXor(u->b, a->odd, p->odd, "") : p->odd;
+    if (p->inside) a->inside = a->inside ? LLVMBuildAnd(u->b, a->inside, p->inside, "") : p->inside;
+}
+
+/* The last index of an array whose rows are split. */
+static void access_split(Nest *z, Access *a, const Index *ix, int64_t n, int level) {
+    const Affine *f = aff_get(z->f->p->ir, ix->aff);
+    if (a->row) {
+        row_turns(z, ix, &a->turns);
+        a->mode = ix->mode;
+        Index along = {ix->aff, IX_EXACT, n};
+        ll_offset_add(z, &a->offset, &along, &(Place){.shift = -a->turns * z->length}, REDUCE_PARTS);
+        return;
+    }
+    Place p = ll_place(z, ix);
+    int at = p.at ? p.level : ll_affine_level(z, f);
+    ll_at_level(z, at);
+    ll_offset_add_split(z, &a->offset, at, p.at ? p.at : ll_affine_value(z, f, p.shift), n);
+    access_modes(z, a, &p, level);
+}
+
+/* The indices are those of the read r, or of one lane of it. */
+static Access access_of(Nest *z, Ref r, const Index *ix, bool row, int level) {
     Func *f = z->f;
-    Unit *u = f->u;
     Ir *ir = f->p->ir;
     Ref array = NARG(ir, r, 0);
-    Access a = {.buf = array < f->p->nbuf_of ? f->p->buf_of[array] : -1};
-    if (a.buf < 0) return ll_wrong(u, "a read of an array without a buffer"), a;
+    int nidx = NODE(ir, r)->nidx;
+    Access a = {.buf = array < f->p->nbuf_of ? f->p->buf_of[array] : -1, .row = row};
+    if (a.buf < 0) return ll_wrong(f->u, "a read of an array without a buffer"), a;
     int64_t stride = buf_width(f, a.buf);
-    for (int d = NODE(ir, r)->nidx - 1; d >= 0; d--) {
-        Place p = ll_place(z, NIDX(ir, r, d));
-        ll_offset_add(z, &a.offset, NIDX(ir, r, d), &p, stride);
-        stride *= NDIM(ir, array, d);
-        ll_at_level(z, level);
-        if (p.odd) a.odd = a.odd ? LLVMBuildXor(u->b, a.odd, p.odd, "") : p.odd;
-        if (p.inside) a.inside = a.inside ? LLVMBuildAnd(u->b, a.inside, p.inside, "") : p.inside;
+    for (int d = nidx - 1; d >= 0; d--) {
+        int64_t n = NDIM(ir, array, d);
+        if (d == nidx - 1 && buf_split(f, a.buf)) access_split(z, &a, &ix[d], n, level);
+        else {
+            Place p = ll_place(z, &ix[d]);
+            ll_offset_add(z, &a.offset, &ix[d], &p, stride);
+            access_modes(z, &a, &p, level);
+        }
+        stride *= n;
     }
     return a;
 }
 
 static Val load_element(Nest *z, const Access *a, int level) {
+    Unit *u = z->f->u;
     Val address = ll_offset_address(z, &a->offset, a->buf, level);
-    return l_load(z->f->u, buf_type(z->f, a->buf), address, buf_align(z->f, a->buf));
+    if (a->row) return l_load(u, u->vec, address, u->align);
+    return l_load(u, buf_type(z->f, a->buf), address, buf_align(z->f, a->buf));
 }
 
-/* The value at a place: sign and zero of the modes applied. */
-static Val read_modes(Unit *u, Val v, Val odd, Val inside) {
-    if (!l_is_truth(v) && odd && !(l_is_known(odd) && !l_known(odd))) {
-        Val minus = LLVMBuildFNeg(u->b, v, "");
-        v = l_is_known(odd) ? minus : l_select(u, odd, minus, v);
+/* By lane: is the place turns parts further on beyond the row, an odd number of times
+ * (`odd`) or at all? */
+static Val beyond_row(Unit *u, int64_t turns, bool odd) {
+    Val lane[REDUCE_PARTS];
+    for (int l = 0; l < REDUCE_PARTS; l++) {
+        int64_t whole = floor_div(l + turns, REDUCE_PARTS);
+        lane[l] = l_bool(u, odd ? whole & 1 : whole != 0);
     }
-    if (inside && !l_is_known(inside)) v = l_select(u, inside, v, LLVMConstNull(LLVMTypeOf(v)));
+    return LLVMConstVector(lane, REDUCE_PARTS);
+}
+
+static Val rotate(Unit *u, Val v, int64_t turns) {
+    int64_t by = turns - floor_div(turns, REDUCE_PARTS) * REDUCE_PARTS;
+    Val lane[REDUCE_PARTS];
+    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_int32(u, (l + by) % REDUCE_PARTS);
+    if (by == 0) return v;
+    return LLVMBuildShuffleVector(u->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(lane, REDUCE_PARTS), "");
+}
+
+/* What was loaded, as the read wants it: lanes, sign and zero of the modes. */
+static Val read_modes(Unit *u, Val v, const Access *a, bool boolean) {
+    if (a->row) v = rotate(u, v, a->turns);
+    if (boolean) v = ll_as_truth(u, v);
+    else if (a->row && a->turns && a->mode == IX_ANTIPERIODIC)
+        v = l_select(u, beyond_row(u, a->turns, true), LLVMBuildFNeg(u->b, v, ""), v);
+    if (!boolean && a->odd && !(l_is_known(a->odd) && !l_known(a->odd))) {
+        Val minus = LLVMBuildFNeg(u->b, v, "");
+        v = l_is_known(a->odd) ? minus : l_select(u, a->odd, minus, v);
+    }
+    Val zero = LLVMConstNull(LLVMTypeOf(v));
+    if (a->inside && !l_is_known(a->inside)) v = l_select(u, a->inside, v, zero);
+    if (a->row && a->turns && a->mode == IX_ZERO) v = l_select(u, beyond_row(u, a->turns, false), zero, v);
     return v;
 }
 
@@ -44,16 +129,38 @@ static Stream *stream_of(Nest *z, Ref r) {
     return NULL;
 }
 
-Val ll_read(Nest *z, Ref r, int level) {
+static bool is_outside(const Access *a) { return a->inside && l_is_known(a->inside) && !l_known(a->inside); }
+
+/* Lane by lane. */
+static Val read_scattered(Nest *z, Ref r, int level) {
     Unit *u = z->f->u;
     bool boolean = NODE(z->f->p->ir, r)->boolean;
-    Access a = access_of(z, r, level);
+    Index ix[IR_MAX_RANK];
+    Val lane[REDUCE_PARTS];
+    for (unsigned l = 0; l < u->lanes; l++) {
+        ll_lane_indices(z, r, l, ix);
+        Access a = access_of(z, r, ix, false, level);
+        if (a.buf < 0) return l_real(u, 0);
+        lane[l] = is_outside(&a) ? (boolean ? l_bool(u, false) : l_real(u, 0))
+                                 : read_modes(u, load_element(z, &a, level), &a, boolean);
+    }
+    return ll_from_lanes(u, lane);
+}
+
+Val ll_read(Nest *z, Ref r, int level) {
+    Unit *u = z->f->u;
+    Ir *ir = z->f->p->ir;
+    bool boolean = NODE(ir, r)->boolean;
+    if (is_scattered(z, r)) return read_scattered(z, r, level);
+    Index ix[IR_MAX_RANK];
+    for (int i = 0; i < NODE(ir, r)->nidx; i++) ix[i] = *NIDX(ir, r, i);
+    Access a = access_of(z, r, ix, ll_is_row_read(z, r), level);
     if (a.buf < 0) return l_real(u, 0);
-    if (a.inside && l_is_known(a.inside) && !l_known(a.inside)) return (boolean ? l_bool(u, false) : l_real(u, 0));
+    if (is_outside(&a)) return boolean ? l_bool(u, false) : l_real(u, 0);
     Stream *s = level == z->k->rank ? stream_of(z, r) : NULL;
     Val v = s && s->lag ? z->stream[s->leader].past.at[s->lag] : load_element(z, &a, level);
     if (s && !s->lag) s->past.at[0] = v;
-    return read_modes(u, boolean ? ll_as_truth(u, v) : v, a.odd, a.inside);
+    return read_modes(u, v, &a, boolean);
 }
 
 /* ---- reads along a row ------------------------------------------------------------------------------ */
@@ -80,9 +187,18 @@ static bool stream_start(const Nest *z, Ref r, Stream *s) {
     const Ir *ir = z->f->p->ir;
     Ref array = NARG(ir, r, 0);
     *s = (Stream){.read = r};
-    int64_t stride = 1;
+    int64_t stride = 1, turns;
+    bool row = ll_is_row_read(z, r);
+    if (z->across && (!row || is_scattered(z, r))) return false;
     for (int d = NODE(ir, r)->nidx - 1; d >= 0; d--) {
         const Index *ix = NIDX(ir, r, d);
+        if (row && d == NODE(ir, r)->nidx - 1) {
+            row_turns(z, ix, &turns);
+            s->k = aff_get(ir, ix->aff)->k - turns * z->length;
+            s->step = 1;
+            stride = z->length;
+            continue;
+        }
         int64_t c = aff_coef(ir, ix->aff, (Sym)(z->k->rank - 1)), shift;
         bool simple = index_shift(z, ix, &shift);
         Range range = ll_affine_range(z, aff_get(ir, ix->aff));
@@ -160,8 +276,11 @@ static int longest_lag(const Nest *z, int leader) {
 void ll_streams_begin(Nest *z, StreamPast *first) {
     for (int i = 0; i < z->nstreams; i++)
         for (int lag = 1; lag <= longest_lag(z, i); lag++) {
-            Access a = access_of(z, z->stream[i].read, z->k->rank);
-            a.offset.k -= lag * z->stream[i].step * buf_width(z->f, a.buf);
+            Ref r = z->stream[i].read;
+            Index ix[IR_MAX_RANK];
+            for (int d = 0; d < NODE(z->f->p->ir, r)->nidx; d++) ix[d] = *NIDX(z->f->p->ir, r, d);
+            Access a = access_of(z, r, ix, ll_is_row_read(z, r), z->k->rank);
+            a.offset.k -= lag * z->stream[i].step * (a.row ? REDUCE_PARTS : buf_width(z->f, a.buf));
             first[i].at[lag] = load_element(z, &a, z->k->rank);
         }
 }

@@ -38,6 +38,12 @@ Val ll_as_vector(Unit *u, Val v) {
     return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t), LLVMConstNull(lanes), "");
 }
 
+Val ll_from_lanes(Unit *u, Val *lane) {
+    Val v = LLVMGetPoison(LLVMVectorType(LLVMTypeOf(lane[0]), u->lanes));
+    for (unsigned l = 0; l < u->lanes; l++) v = LLVMBuildInsertElement(u->b, v, lane[l], l_int32(u, l), "");
+    return v;
+}
+
 Val ll_any_lane(Unit *u, Val v) {
     v = ll_as_truth(u, v);
     if (!l_is_vector(v)) return v;
@@ -67,7 +73,7 @@ static Val runtime_function(Unit *u, const char *name, LLVMTypeRef type) {
     l_enum_attr(u, fn, whole, "nounwind", 0);
     l_enum_attr(u, fn, whole, "willreturn", 0);
     l_enum_attr(u, fn, whole, "memory", 3);      /* argmem: readwrite */
-    LLVMTypeRef params[10];
+    LLVMTypeRef params[12];
     LLVMGetParamTypes(type, params);
     for (unsigned i = 0; i < LLVMCountParamTypes(type); i++)
         if (params[i] == u->ptr) l_enum_attr(u, fn, i + 1, "nocapture", 0);
@@ -90,27 +96,23 @@ static Val call_vmath(Func *f, const char *name, const Val *args, int n) {
 
 static Val word(Unit *u, Val v) { return LLVMBuildTrunc(u->b, v, u->i32, ""); }
 
-Val ll_random(Func *f, uint32_t aux, Val site, Val iteration) {
+/* Element s of lane l at out[s*lanes + l], s < nsites: for the chain of the lane, and
+ * site site0 + s + l*apart. */
+void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
-    LLVMTypeRef params[8] = {u->ptr, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32};
-    LLVMTypeRef type = LLVMFunctionType(u->none, params, 8, 0);
-    Val out = f->call_slot[0];
-    Val args[8] = {out, l_int32(u, u->lanes), f->chains, f->seed, f->step,
-                   l_int32(u, aux >> 1), word(u, iteration), word(u, site)};
-    const char *name = aux & 1 ? "lq_rand_normal" : "lq_rand_uniform";
-    LLVMBuildCall2(u->b, type, runtime_function(u, name, type), args, 8, "");
-    return l_load(u, u->vec, out, u->align);
+    LLVMTypeRef params[11] = {u->ptr, u->i1, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->none, params, 11, 0);
+    Val args[11] = {out, l_bool(u, aux & 1), l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
+                    word(u, iteration), word(u, site0), l_int32(u, apart), l_int(u, nsites)};
+    Val fn = runtime_function(u, "lq_rand_spread", type);
+    l_enum_attr(u, fn, 2, "zeroext", 0);
+    LLVMBuildCall2(u->b, type, fn, args, 11, "");
 }
 
-/* The same for sites site0, site0 + 1, …: element s of lane l at out[s*W + l]. */
-void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration) {
+Val ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
-    LLVMTypeRef params[9] = {u->ptr, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
-    LLVMTypeRef type = LLVMFunctionType(u->none, params, 9, 0);
-    Val args[9] = {out, l_int32(u, u->lanes), f->chains, f->seed, f->step,
-                   l_int32(u, aux >> 1), word(u, iteration), word(u, site0), l_int(u, nsites)};
-    const char *name = aux & 1 ? "lq_rand_fill_normal" : "lq_rand_fill_uniform";
-    LLVMBuildCall2(u->b, type, runtime_function(u, name, type), args, 9, "");
+    ll_fill_random(f, aux, f->call_slot[0], site, 1, iteration, lanes, apart);
+    return lanes == u->lanes ? l_load(u, u->vec, f->call_slot[0], u->align) : l_load(u, u->f64, f->call_slot[0], 8);
 }
 
 /* ---- operations ---------------------------------------------------------------------- */

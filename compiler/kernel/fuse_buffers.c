@@ -23,7 +23,7 @@ typedef struct Store {
     int  region;             /* outermost region in which it holds a value */
     int  out;                /* output slot, -1: none */
     int  buf;
-    int64_t n;
+    int64_t n, row;
 } Store;
 
 typedef struct Plan {
@@ -39,8 +39,11 @@ typedef struct Plan {
 
 /* ---- stores -------------------------------------------------------------------------- */
 
-static int new_store(Plan *pl, int region, int64_t n) {
-    Store s = {pl->stores.n, region, -1, -1, n};
+static int64_t row_of(const Ir *ir, Ref a) { return NODE(ir, a)->rank ? NDIM(ir, a, NODE(ir, a)->rank - 1) : 1; }
+
+/* Room for a value like `array`. */
+static int new_store(Plan *pl, int region, Ref array) {
+    Store s = {pl->stores.n, region, -1, -1, ir_elements(pl->ir, array), row_of(pl->ir, array)};
     vec_push(&pl->stores, s);
     return s.up;
 }
@@ -72,16 +75,16 @@ static void make_stores(Plan *pl) {
     for (int i = 0; i < fu->items.n; i++) {
         Item *it = &fu->items.data[i];
         if (!is_loop(pl, i)) {
-            fu->info[it->node].store = new_store(pl, it->region, ir_elements(pl->ir, it->node));
+            fu->info[it->node].store = new_store(pl, it->region, it->node);
             continue;
         }
         LoopPlan *l = loop_of(pl, i);
         for (int j = 0; j < l->ncarry; j++) {
             CarryPlan *c = &l->carry[j];
             if (!c->live) continue;
-            c->cur = new_store(pl, l->parent, ir_elements(pl->ir, c->init));
+            c->cur = new_store(pl, l->parent, c->init);
             if (c->proj) fu->info[c->proj].store = c->cur;
-            if (c->stack) fu->info[c->stack].store = new_store(pl, l->parent, ir_elements(pl->ir, c->stack));
+            if (c->stack) fu->info[c->stack].store = new_store(pl, l->parent, c->stack);
         }
     }
     for (int i = 0; i < fu->arrays.n; i++) {
@@ -212,10 +215,10 @@ static void place_next(Plan *pl, LoopPlan *l, int which) {
     c->nxt = c->cur;
     if (c->kind == NEXT_SAME) return;
     if (c->kind == NEXT_COPY) {
-        if (!copy_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, class_of(pl, c->cur)->n);
+        if (!copy_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, c->init);
         return;
     }
-    if (!direct_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, class_of(pl, c->cur)->n);
+    if (!direct_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, c->init);
     join_stores(pl, c->nxt, pl->fu->info[c->next].store);
 }
 
@@ -283,16 +286,16 @@ static void make_bufs(Plan *pl) {
     Ir *ir = pl->ir;
     Arena *a = pl->fu->arena;
     for (int i = 0; i < f->nin; i++)
-        add_buf(pl, (KBuf){.kind = KB_IN, .slot = i, .n = ir_elements(ir, f->in[i]), .uniform = NODE(ir, f->in[i])->uniform,
+        add_buf(pl, (KBuf){.kind = KB_IN, .slot = i, .n = ir_elements(ir, f->in[i]), .row = row_of(ir, f->in[i]), .uniform = NODE(ir, f->in[i])->uniform,
                            .name = ir->slot_names.data[NODE(ir, f->in[i])->aux]}, TOP);
     for (int i = 0; i < f->nout; i++)
-        add_buf(pl, (KBuf){.kind = KB_OUT, .slot = i, .n = ir_elements(ir, f->out[i]),
+        add_buf(pl, (KBuf){.kind = KB_OUT, .slot = i, .n = ir_elements(ir, f->out[i]), .row = row_of(ir, f->out[i]),
                            .name = arena_printf(a, "out.%d", i)}, TOP);
     for (int i = 0; i < pl->stores.n; i++) {
         Store *s = &pl->stores.data[i];
         if (s->up != i) continue;
         s->buf = s->out >= 0 ? f->nin + s->out
-               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .name = arena_printf(a, "t.%d", pl->bufs.n)}, s->region);
+               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .row = s->row, .name = arena_printf(a, "t.%d", pl->bufs.n)}, s->region);
     }
 }
 
@@ -309,7 +312,7 @@ static void make_buf_of(Plan *pl) {
         if (fu->info[a].store >= 0) p->buf_of[a] = class_of(pl, fu->info[a].store)->buf;
         if (NODE(pl->ir, a)->op != AR_CONST) continue;
         const ConstData *c = &pl->ir->consts.data[NODE(pl->ir, a)->aux];
-        p->buf_of[a] = add_buf(pl, (KBuf){.kind = KB_CONST, .n = c->n, .uniform = true, .data = c->data,
+        p->buf_of[a] = add_buf(pl, (KBuf){.kind = KB_CONST, .n = c->n, .row = row_of(pl->ir, a), .uniform = true, .data = c->data,
                                           .name = arena_printf(fu->arena, "c.%d", pl->bufs.n)}, TOP);
     }
 }

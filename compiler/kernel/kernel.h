@@ -1,8 +1,12 @@
 /* kernel.h — the kernel IR: what fusion makes of a function of the array IR, and
  * what back ends turn into machine code.  A program is a list of statements over
  * numbered buffers: loop nests (kernels), copies, and loops with carried buffers.
- * It still describes one replica; a back end runs W replicas side by side, with
- * element e of replica l of a buffer at [e*W + l] (uniform buffers: [e]).
+ * It still describes one replica.  A back end puts in the W lanes of its vectors
+ *   either W replicas side by side: element e of replica l of a buffer at [e*W + l],
+ *   of a uniform buffer at [e];
+ *   or eight parts of one replica's rows ("lanes are sites"): an array whose last
+ *   extent has eight parts (reduce_parts) is split, element x of row o at
+ *   [kernel_place(row, o*row + x)]; all others lie in order.
  *
  * The order of reduction is fixed, part of the meaning: see ir.h.
  *
@@ -21,6 +25,7 @@ typedef struct KBuf {
     KBufKind kind;
     int      slot;           /* KB_IN: which input; KB_OUT: which output */
     int64_t  n;              /* elements per replica */
+    int64_t  row;            /* last extent; 1 for a single number */
     bool     uniform;        /* KB_CONST, uniform inputs */
     const double *data;      /* KB_CONST */
     int64_t  offset;         /* KB_TEMP: first element in the scratch space (per replica) */
@@ -73,6 +78,12 @@ typedef struct KProgram {
     int64_t scratch;         /* doubles per replica */
     int    nin, nout;
 } KProgram;
+
+/* Where element e of an array with rows of `row` elements lies when lanes are sites. */
+static inline int64_t kernel_place(int64_t row, int64_t e) {
+    int64_t part = row / REDUCE_PARTS, x = e % row;
+    return reduce_parts(row) == 1 ? e : e - x + x % part * REDUCE_PARTS + x / part;
+}
 
 /* ==== fuse.c: array IR to kernels ============================================ */
 

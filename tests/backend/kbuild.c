@@ -28,11 +28,11 @@ int kbuild_buf(KBuild *b, KBufKind kind, int rank, const int64_t *dims, bool uni
     KProgram *p = b->p;
     int i = p->nbufs++;
     KBuf *buf = &p->bufs[i];
-    *buf = (KBuf){.kind = kind, .n = 1, .uniform = uniform, .data = data, .name = "b"};
+    *buf = (KBuf){.kind = kind, .n = 1, .row = rank ? dims[rank - 1] : 1, .uniform = uniform, .data = data, .name = "b"};
     for (int d = 0; d < rank; d++) buf->n *= dims[d];
     if (kind == KB_IN) buf->slot = p->nin++;
     if (kind == KB_OUT) buf->slot = p->nout++;
-    if (kind == KB_TEMP) buf->offset = p->scratch, p->scratch += buf->n;
+    if (kind == KB_TEMP) buf->offset = p->scratch, p->scratch += (buf->n + 7) / 8 * 8;   /* aligned when lanes are sites */
     b->array[i] = ir_input(b->ir, "b", rank, dims, uniform, boolean);
     b->boolean[i] = boolean;
     return i;

@@ -104,9 +104,27 @@ static bool memory_equal(const Memory *a, const Memory *b) {
     return same_bits(a->scratch, b->scratch, a->p->scratch * a->lanes);
 }
 
+/* Lanes that are sites: rows of eight parts lie split.  `to`: into that order. */
+static void rearrange(double *a, const KBuf *b, bool to) {
+    double *copy = new_doubles(b->n);
+    for (int64_t i = 0; i < b->n; i++)
+        copy[to ? kernel_place(b->row, i) : i] = a[to ? i : kernel_place(b->row, i)];
+    memcpy(a, copy, (size_t)b->n * sizeof *a);
+    free(copy);
+}
+
+static void memory_rearrange(const Memory *m, bool to) {
+    for (int i = 0; i < m->p->nbufs; i++) {
+        const KBuf *b = &m->p->bufs[i];
+        if (b->kind == KB_IN) rearrange(m->in[b->slot], b, to);
+        if (b->kind == KB_OUT) rearrange(m->out[b->slot], b, to);
+        if (b->kind == KB_TEMP) rearrange(m->scratch + b->offset, b, to);
+    }
+}
+
 /* ---- many programs, compiled together ------------------------------------------------------ */
 
-enum { BATCH = 64 };
+enum { BATCH = 64, SITES = 0 };                         /* SITES: a number of lanes */
 
 typedef struct Cases {
     Ir    *ir;
@@ -137,7 +155,9 @@ static void cases_close(Cases *c) {
 /* Number of the first program that differs from keval, or -1; -2: does not compile. */
 static int cases_differ(Cases *c, int lanes, int optimize) {
     char err[512] = "";
-    BackendOptions o = {.lanes = lanes, .optimize = optimize};
+    bool sites = lanes == SITES;
+    BackendOptions o = {.lanes = sites ? 8 : lanes, .sites = sites, .optimize = optimize};
+    if (sites) lanes = 1;
     Compiled *code = backend_llvm.compile(c->p, c->n, &o, err, sizeof err);
     if (!code) {
         printf("     %s\n", err);
@@ -148,8 +168,11 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
         Memory expected = memory_new(&c->b[i], lanes, 99 + (uint64_t)i);
         Memory found = memory_new(&c->b[i], lanes, 99 + (uint64_t)i);
         CallArgs e = memory_args(&expected), f = memory_args(&found);
+        if (sites) memory_rearrange(&found, true);
+        f.chains = sites ? (const uint32_t[8]){7, 7, 7, 7, 7, 7, 7, 7} : f.chains;
         keval_call(c->p[i], lanes, &e);
         backend_llvm.call(code, i, &f);
+        if (sites) memory_rearrange(&found, false);
         if (!memory_equal(&expected, &found)) bad = i;
         memory_free(&expected);
         memory_free(&found);
@@ -159,7 +182,7 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
 }
 
 static void cases_check(Cases *c, const char *what) {
-    static const int widths[] = {1, 2, 4, 8, 16};
+    static const int widths[] = {1, 2, 4, 8, 16, SITES};
     bool ok = true;
     char detail[128] = "";
     for (int w = 0; w < LQ_COUNT(widths) && ok; w++)
@@ -199,7 +222,7 @@ static void stencil_program(Cases *c, int rank, int64_t n, int64_t shift, int64_
 }
 
 static void check_stencils(void) {
-    static const int64_t extents[] = {1, 2, 3, 5, 8, 33};
+    static const int64_t extents[] = {1, 2, 3, 5, 8, 16, 24, 33};
     for (int rank = 1; rank <= 3; rank++)
         for (int e = 0; e < LQ_COUNT(extents); e++) {
             int64_t n = extents[e];
@@ -220,7 +243,7 @@ static void check_stencils(void) {
 /* Many shifts of one field at once, as an operator of high order reads it; slope -1
  * and 2 walk rows backwards and in steps. */
 static void check_rows(void) {
-    static const int64_t extents[] = {1, 2, 3, 5, 8, 33}, slopes[] = {1, -1, 2};
+    static const int64_t extents[] = {1, 2, 3, 5, 8, 16, 24, 33}, slopes[] = {1, -1, 2};
     Cases c;
     cases_begin(&c);
     for (int e = 0; e < LQ_COUNT(extents); e++)
@@ -431,7 +454,7 @@ static void gen_start(Gen *g) {
 }
 
 static void gen_extents_of_fields(Gen *g) {
-    static const int64_t extents[] = {1, 2, 3, 5, 8, 33};
+    static const int64_t extents[] = {1, 2, 3, 5, 8, 16, 24, 33};
     g->rank = (int)dice(4);
     int64_t points;
     do {
@@ -483,7 +506,7 @@ static void check_random(uint64_t seed, int lanes, int batches) {
         done += c.n;
         cases_end(&c);
     }
-    snprintf(what, sizeof what, "%d random programs, W = %d", done, lanes);
+    snprintf(what, sizeof what, lanes == SITES ? "%d random programs, lanes are sites" : "%d random programs, W = %d", done, lanes);
     check(ok, what, detail);
 }
 
@@ -633,7 +656,7 @@ int main(int argc, char **argv) {
     check_empty();
     check_stencils();
     check_rows();
-    static const int widths[] = {1, 2, 4, 8, 16};
+    static const int widths[] = {1, 2, 4, 8, 16, SITES};
     for (int w = 0; w < LQ_COUNT(widths); w++) check_random(1000 * (uint64_t)(w + 1), widths[w], batches);
     check_object();
     printf("%d failures\n", failures);
