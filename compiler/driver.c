@@ -42,7 +42,7 @@ void session_close(Session *s) {
 struct Executable {
     Arena    *arena;
     Device    device;
-    int       n, lanes;
+    int       n, lanes;              /* lanes: replicas side by side */
     const IrFunc **functions;
     KProgram **programs;
     Compiled *compiled;
@@ -54,10 +54,24 @@ static bool verified(const char *broken, const char *what, char *err, size_t err
     return !broken;
 }
 
-Executable *compile_functions(const IrFunc *const *functions, int n, int lanes, Device device, char *err, size_t errlen) {
+/* How replicas lie in memory: the cheaper way, or as was asked. */
+static KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
+    KLanes l = kernel_lanes(programs, n, o->lanes == LANES_SITES ? 1 : replicas);
+    if (o->lanes == LANES_SITES) l.lanes = REDUCE_PARTS, l.sites = true;
+    if (o->lanes == LANES_CHAINS && l.sites) {
+        l.sites = false;
+        while (l.lanes > 1 && l.lanes / 2 >= replicas) l.lanes /= 2;
+    }
+    return l;
+}
+
+Executable *compile_functions(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, KLanes *lanes,
+                              char *err, size_t errlen) {
     Arena *arena = arena_new();
+    Device device = o->device;
     Executable *x = arena_alloc(arena, sizeof *x);
-    *x = (Executable){.arena = arena, .device = device, .n = n, .lanes = lanes};
+    *x = (Executable){.arena = arena, .device = device, .n = n, .lanes = 1};
+    *lanes = (KLanes){.lanes = 1};
     x->functions = arena_alloc(arena, (size_t)n * sizeof *x->functions);
     x->programs = arena_alloc(arena, (size_t)n * sizeof *x->programs);
     memcpy(x->functions, functions, (size_t)n * sizeof *functions);
@@ -69,8 +83,10 @@ Executable *compile_functions(const IrFunc *const *functions, int n, int lanes, 
         if (x->programs[i]->scratch > x->scratch) x->scratch = x->programs[i]->scratch;
     }
     if (device == DEVICE_INTERP) return x;
-    BackendOptions o = {.lanes = lanes, .optimize = device == DEVICE_CPU};
-    x->compiled = backend_llvm.compile(x->programs, n, &o, err, errlen);
+    *lanes = choose_lanes(x->programs, n, replicas, o);
+    if (!lanes->sites) x->lanes = lanes->lanes;
+    BackendOptions b = {.lanes = lanes->lanes, .sites = lanes->sites, .optimize = device == DEVICE_CPU};
+    x->compiled = backend_llvm.compile(x->programs, n, &b, err, errlen);
     if (x->compiled) return x;
 failed:
     executable_free(x);

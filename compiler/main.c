@@ -17,7 +17,8 @@
 
 static const char usage[] =
     "usage: lqft run FILE [name=value …] [--seed N] [--chains N] [--threads N]\n"
-    "                [--device cpu|interp] [--out DIR] [--json] [--quiet] [--strict] [--plot]\n"
+    "                [--device cpu|interp] [--lanes chains|sites] [--out DIR] [--json] [--quiet]\n"
+    "                [--strict] [--plot]\n"
     "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
     "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
@@ -122,6 +123,10 @@ static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
         else if (!strcmp(v, "interp")) c->o.device = DEVICE_INTERP;
         else if (!strcmp(v, "cpu-O0")) c->o.device = DEVICE_CPU_O0;
         else return usage_error("a device is cpu or interp, not `%s`", v);
+    } else if ((v = option_value(argc, argv, i, "--lanes", &missing)) && !missing) {
+        if (!strcmp(v, "chains")) c->o.lanes = LANES_CHAINS;
+        else if (!strcmp(v, "sites")) c->o.lanes = LANES_SITES;
+        else if (strcmp(v, "cheapest") != 0) return usage_error("lanes are chains, sites or cheapest, not `%s`", v);
     } else if ((v = option_value(argc, argv, i, "--color", &missing)) && !missing) {
         if (strcmp(v, "always") && strcmp(v, "never") && strcmp(v, "auto")) return usage_error("--color is always, never or auto");
         if (strcmp(v, "auto")) c->o.color = !strcmp(v, "always");

@@ -90,6 +90,17 @@ static inline int64_t kernel_place(int64_t row, int64_t e) {
 /* Requires simplified roots; keeps the IrFunc. */
 KProgram *fuse(const IrFunc *f, Arena *arena);
 
+/* ==== lanes.c: what the lanes of vectors are ===================================== */
+
+typedef struct KLanes {
+    int  lanes;              /* W */
+    bool sites;              /* eight parts of rows, else W replicas */
+    char why[240];           /* a sentence for `lqft show FILE kernels` */
+} KLanes;
+
+/* The cheaper choice for so many replicas of some programs, by their own counts. */
+KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas);
+
 /* ==== kernel_print.c, kernel_verify.c ========================================= */
 
 typedef struct KCost { double flops, reads, writes; } KCost;  /* reads, writes: array elements touched per point */

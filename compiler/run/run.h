@@ -18,6 +18,8 @@
 
 typedef enum Device { DEVICE_CPU, DEVICE_INTERP, DEVICE_CPU_O0 } Device;
 
+typedef enum LaneWish { LANES_CHEAPEST, LANES_CHAINS, LANES_SITES } LaneWish;
+
 typedef struct RunOptions {
     const char *path;                 /* the model file */
     const char *library;
@@ -26,12 +28,17 @@ typedef struct RunOptions {
     int64_t     chains;               /* 0: as in the file */
     int         threads;              /* 0: all cores */
     Device      device;
+    LaneWish    lanes;
     const char *out;                  /* folder for plots and files, or NULL: the model's own */
     bool        json, quiet, strict, draw, color;   /* draw: plots in the terminal too */
 } RunOptions;
 
 /* The measurements of one sample task after warm-up. Series are [chain][draw][n]. */
-typedef struct Series { int64_t n; double *data; int64_t draws, stride; } Series;  /* stride: every how many draws it was kept */
+typedef struct Series {
+    int64_t n, row;                       /* row: last extent, 1 for a number */
+    double *data;
+    int64_t draws, stride;                /* stride: every how many draws it was kept */
+} Series;
 
 typedef struct SampleData {
     const SampleTask *task;
@@ -80,7 +87,9 @@ void session_close(Session *s);
 typedef struct Executable Executable;
 /* Prints what the front half found; 0, or the exit status. */
 int session_check(Session *s, const RunOptions *o);
-Executable *compile_functions(const IrFunc *const *functions, int n, int lanes, Device device, char *err, size_t errlen);
+/* For so many replicas; *lanes says how they lie in memory. */
+Executable *compile_functions(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, KLanes *lanes,
+                              char *err, size_t errlen);
 void execute(const Executable *x, int function, const CallArgs *args);
 int64_t executable_scratch(const Executable *x);         /* doubles a call needs */
 const KProgram *executable_program(const Executable *x, int function);

@@ -32,7 +32,8 @@ typedef struct Sampling {
     SampleTask *t;
     SampleData *data;
     Executable *x;
-    int         lanes, nblocks;
+    int         lanes, nblocks;       /* lanes: chains of a block */
+    bool        sites;                /* rows of one chain are split over lanes */
     LaneBlock      *blocks;
     uint32_t    step, phase_start;    /* steps done so far; where warm-up or measurement began */
     int64_t     chunk;                /* steps (warm-up) or draws in this visit */
@@ -87,7 +88,7 @@ static void block_init(Sampling *s, LaneBlock *b, int number) {
     b->stats = lanes_of(nstats, s->lanes);
     for (int i = 0; i < t->measure.nout; i++) b->measured[i] = lanes_of(elements(t, t->measure.out[i]), s->lanes);
     b->scratch = lanes_of(executable_scratch(s->x) / s->lanes + 8, s->lanes);
-    for (int l = 0; l < s->lanes; l++) b->chains[l] = (uint32_t)(number * s->lanes + l);
+    for (int l = 0; l < MAX_LANES; l++) b->chains[l] = (uint32_t)(number * s->lanes + (s->sites ? 0 : l));
 }
 
 static void block_free(Sampling *s, LaneBlock *b) {
@@ -148,7 +149,7 @@ static void record(Sampling *s, LaneBlock *b, int64_t draw, uint32_t step) {
                 double *to = keep ? p->data + (chain * p->draws + draw / p->stride) * p->n + o * n : NULL;
                 bool finite = true;
                 for (int64_t k = 0; k < n; k++) {
-                    double v = m[k * s->lanes + l];
+                    double v = s->sites ? m[kernel_place(p->row, k)] : m[k * s->lanes + l];
                     finite &= isfinite(v) != 0;
                     if (to) to[k] = v;
                 }
@@ -265,6 +266,8 @@ static SampleData *make_series(RunResult *r, SampleTask *t) {
         const Primary *p = &t->primaries.data[i];
         Series *s = &d->primaries[i];
         s->n = elements(t, p->node_re) * (p->node_im ? 2 : 1);
+        const Node *node = NODE(t->step.ir, p->node_re);
+        s->row = node->rank ? NDIM(t->step.ir, p->node_re, node->rank - 1) : 1;
         s->stride = 1, s->draws = d->draws;
         if (!used_by_reports(r, t, p)) {
             double all = (double)s->n * (double)d->chains * (double)d->draws;
@@ -282,7 +285,7 @@ static SampleData *make_series(RunResult *r, SampleTask *t) {
     for (int i = 0; i < d->nprimaries; i++)
         d->primaries[i].data = lanes_of(d->primaries[i].n * d->chains * d->primaries[i].draws, 1);
     for (int i = 0; i < d->nstats; i++)
-        d->stats[i] = (Series){.n = 1, .data = lanes_of(d->chains * d->draws, 1), .draws = d->draws, .stride = 1};
+        d->stats[i] = (Series){.n = 1, .row = 1, .data = lanes_of(d->chains * d->draws, 1), .draws = d->draws, .stride = 1};
     return d;
 }
 
@@ -381,15 +384,17 @@ int sample_run(RunResult *r, SampleTask *t, SampleData **out) {
     double start = now();
     s.data = make_series(r, t);
     if (!s.data) return 1;
-    while (s.lanes < MAX_LANES && s.lanes < t->chains) s.lanes = s.lanes ? 2 * s.lanes : 1;
-    s.nblocks = (int)((t->chains + s.lanes - 1) / s.lanes);
     const IrFunc *functions[NFUNCTIONS] = {&t->init, &t->step, &t->measure};
     char err[512] = "";
-    s.x = compile_functions(functions, NFUNCTIONS, s.lanes, r->options->device, err, sizeof err);
+    KLanes lanes;
+    s.x = compile_functions(functions, NFUNCTIONS, t->chains, r->options, &lanes, err, sizeof err);
     if (!s.x) {
         fprintf(stderr, "lqft: %s\n", err);
         return 70;
     }
+    s.sites = lanes.sites;
+    s.lanes = lanes.sites ? 1 : lanes.lanes;
+    s.nblocks = (int)((t->chains + s.lanes - 1) / s.lanes);
     s.data->compile_seconds = now() - start;
     s.accept_stat = stat_named(t, "accept.accepted"), s.ratio_stat = stat_named(t, "accept.ratio");
     s.blocks = lq_alloc((size_t)s.nblocks * sizeof *s.blocks);

@@ -60,9 +60,14 @@ static void show_functions(Session *s, const char *what) {
             programs[k] = fuse(f[k], s->arena);
             if (!strcmp(what, "kernels")) kernel_print(programs[k], stdout);
         }
-        if (strcmp(what, "llvm") != 0) continue;
+        if (!strcmp(what, "ir")) continue;
+        KLanes lanes = kernel_lanes(programs, LQ_COUNT(f), t->sample->chains);
+        if (!strcmp(what, "kernels")) {
+            printf("%s\n", lanes.why);
+            continue;
+        }
         char err[512] = "";
-        BackendOptions o = {.lanes = 8, .optimize = 1, .dump = true};
+        BackendOptions o = {.lanes = lanes.lanes, .sites = lanes.sites, .optimize = 1, .dump = true};
         Compiled *c = backend_llvm.compile(programs, LQ_COUNT(f), &o, err, sizeof err);
         if (c) backend_llvm.release(c);
         else fprintf(stderr, "lqft: %s\n", err);

@@ -45,7 +45,9 @@ static double *lanes_of(const IrFunc *f, Ref r) {
 static long count(SampleTask *t, const char *path) {
     const IrFunc *functions[] = {&t->init, &t->step, &t->measure};
     char err[512] = "";
-    Executable *x = compile_functions(functions, LQ_COUNT(functions), LANES, DEVICE_CPU, err, sizeof err);
+    KLanes lanes;
+    RunOptions o = {.device = DEVICE_CPU, .lanes = LANES_CHAINS};
+    Executable *x = compile_functions(functions, LQ_COUNT(functions), LANES, &o, &lanes, err, sizeof err);
     if (!x) { fprintf(stderr, "%s: %s\n", path, err); exit(1); }
     int parts = t->state_in.n, nstats = t->stats_out.n;
     double **state = lq_alloc((size_t)(parts + 1) * sizeof *state);

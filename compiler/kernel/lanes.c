@@ -1,0 +1,117 @@
+/* lanes.c — what the lanes of vectors are: replicas, or sites.
+ *
+ * Replicas side by side turn any kernel into vector code, at no cost; but there have to
+ * be some, and a block of eight needs eight times the memory of one.  Sites side by side
+ * (eight parts of the innermost axis) serve one replica alone; kernels whose innermost
+ * axis has no eight parts stay scalar, and a read that does not simply go along the row
+ * is made lane by lane.  Both orders of work are priced in vector operations of eight
+ * lanes, from the flops that kernel_print.c counts, and the bytes of a block are held
+ * against the cache that it should stay in. */
+#include "kernel.h"
+#include "../ir/schedule.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    FULL_LANES = 8,
+    NARROWEST = 4,           /* vectors of fewer lanes cost as much as these: half of eight */
+    SCATTERED_COST = 24      /* a read lane by lane: loads, and putting them together */
+};
+
+/* ---- what programs cost ----------------------------------------------------------- */
+
+/* In operations on all lanes of eight replicas, and on the eight parts of one. */
+typedef struct Price { double replicas, sites, scattered; } Price;
+
+static int64_t points(const KKernel *k) {
+    int64_t n = 1;
+    for (int a = 0; a < k->rank; a++) n *= k->ext[a];
+    return n;
+}
+
+/* Reads that differ from lane to lane otherwise than along the row. */
+static int scattered_reads(ScalarWalk *w, const KKernel *k) {
+    const Ir *ir = w->ir;
+    Ref roots[64];
+    int n = 0, inner = k->rank - 1;
+    for (int i = 0; i < k->nroots && n < 64; i++) roots[n++] = k->roots[i].expr;
+    scalar_walk(w, n, roots);
+    n = 0;
+    for (int i = 0; i < w->list.n; i++) {
+        Ref r = w->list.data[i];
+        int last = NODE(ir, r)->nidx - 1;
+        bool varies = false, row = true;
+        if (NODE(ir, r)->op != SC_READ) continue;
+        for (int d = 0; d <= last; d++) {
+            int64_t c = aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)inner);
+            varies |= c != 0;
+            row &= d < last ? c == 0 : c == 1 && aff_get(ir, NIDX(ir, r, d)->aff)->n == 1 && NDIM(ir, NARG(ir, r, 0), d) == k->ext[inner];
+        }
+        n += varies && !row;
+    }
+    return n;
+}
+
+static void price_kernel(const KProgram *p, ScalarWalk *w, const KKernel *k, double times, Price *out) {
+    double n = times * (double)points(k), flops = kernel_cost(p, k).flops + 2;      /* and a store or a sum */
+    out->replicas += n * flops;
+    if (k->rank == 0 || reduce_parts(k->ext[k->rank - 1]) == 1) {
+        out->sites += n * flops;
+        return;
+    }
+    int scattered = scattered_reads(w, k);
+    out->sites += n / FULL_LANES * (flops + scattered * SCATTERED_COST);
+    if (scattered) out->scattered += n;
+}
+
+static void price_statements(const KProgram *p, ScalarWalk *w, const KStmt *s, int n, double times, Price *out) {
+    for (int i = 0; i < n; i++) {
+        if (s[i].kind == KS_KERNEL) price_kernel(p, w, &s[i].u.kernel, times, out);
+        if (s[i].kind == KS_LOOP)
+            price_statements(p, w, s[i].u.loop.body, s[i].u.loop.nbody, times * (double)s[i].u.loop.trip, out);
+    }
+}
+
+static double bytes_of(const KProgram *p) {
+    double n = (double)p->scratch;
+    for (int i = 0; i < p->nbufs; i++)
+        if (p->bufs[i].kind == KB_IN || p->bufs[i].kind == KB_OUT) n += (double)p->bufs[i].n;
+    return 8 * n;
+}
+
+/* ---- the choice ------------------------------------------------------------------- */
+
+static double cache_bytes(void) {
+    long n = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return n > 0 ? (double)n : 1 << 20;
+}
+
+static int replica_lanes(int64_t replicas) {
+    int w = 1;
+    while (w < FULL_LANES && w < replicas) w *= 2;
+    return w;
+}
+
+KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
+    Price price = {0};
+    double bytes = 0;
+    for (int i = 0; i < n; i++) {
+        ScalarWalk *w = scalar_walk_new(programs[i]->ir);
+        price_statements(programs[i], w, programs[i]->stmts, programs[i]->nstmts, 1, &price);
+        scalar_walk_free(w);
+        if (bytes_of(programs[i]) > bytes) bytes = bytes_of(programs[i]);
+    }
+    KLanes by_replica = {.lanes = replica_lanes(replicas)}, by_site = {.lanes = FULL_LANES, .sites = true};
+    double width = by_replica.lanes < NARROWEST ? NARROWEST : by_replica.lanes;
+    double blocks = (double)((replicas + by_replica.lanes - 1) / by_replica.lanes);
+    double a = blocks * price.replicas * width / FULL_LANES, b = (double)replicas * price.sites;
+    bool spills = bytes * by_replica.lanes > cache_bytes();
+    KLanes *best = b < a || (spills && b < 1.5 * a) ? &by_site : &by_replica;
+    snprintf(best->why, sizeof best->why,
+             "lanes are %s: %.3g vector operations a call for %lld chain%s, %.3g with %s; a block of %d chain%s holds %.3g MB%s",
+             best->sites ? "sites" : "chains", best->sites ? b : a, (long long)replicas, replicas == 1 ? "" : "s",
+             best->sites ? a : b, best->sites ? "chains" : "sites", by_replica.lanes, by_replica.lanes == 1 ? "" : "s",
+             1e-6 * bytes * by_replica.lanes, spills ? ", more than the cache of a core" : "");
+    return *best;
+}
