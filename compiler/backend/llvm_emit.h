@@ -77,8 +77,8 @@ typedef struct Stream {
 } Stream;
 
 /* Accumulators of a reduction, in stack slots: of the part of a row that is being summed,
- * the finished parts, the band, the finished bands (NULL: one band). */
-typedef struct Sum { Val row, parts, band, total; } Sum;
+ * the finished parts, the band, the finished bands (NULL: one band), where the band ends. */
+typedef struct Sum { Val row, parts, band, total, band_end; } Sum;
 
 /* A kernel being emitted. */
 typedef struct Nest {
@@ -92,6 +92,7 @@ typedef struct Nest {
     Val   axis[IR_MAX_RANK];
     Range range[IR_MAX_RANK];          /* of each axis; of the innermost in this segment */
     Sum  *sum;                         /* by root */
+    Val   part, part_end;              /* stack slots: number of the part of the row, its end */
     Stream stream[MAX_READS]; int nstreams;
     Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots */
 } Nest;

@@ -320,25 +320,33 @@ static void end_part(Nest *z, Val number) {
     }
 }
 
-/* After a point: does a part end with it? */
+static bool rows_are_cut(const Nest *z) { return part_length(z) < z->k->ext[z->k->rank - 1]; }
+
+/* Before a segment from a known place: which part is it in, where does that end? */
+static void parts_begin(Nest *z, int64_t from) {
+    Unit *u = z->f->u;
+    int64_t length = part_length(z);
+    if (!rows_are_cut(z)) return;
+    l_goto_end(u, z->here);
+    if (!z->part) z->part = l_alloca(z->f, u->i64, "part"), z->part_end = l_alloca(z->f, u->i64, "end");
+    l_store(u, l_int(u, from / length), z->part, 8);
+    l_store(u, l_int(u, (from / length + 1) * length), z->part_end, 8);
+}
+
+/* After a point: does a part end with it?  Counted, not divided. */
 static void end_point(Nest *z) {
     Func *f = z->f;
     Unit *u = f->u;
-    int64_t length = part_length(z);
-    if (length == z->k->ext[z->k->rank - 1]) return;
+    if (!rows_are_cut(z)) return;
     l_goto_end(u, z->here);
     Val next = l_add(u, z->axis[z->k->rank - 1], l_int(u, 1));
-    Val number = LLVMBuildUDiv(u->b, next, l_int(u, length), "");
-    Val ends = l_compare(u, LLVMIntEQ, l_mul(u, number, length), next);
-    number = l_sub(u, number, l_int(u, 1));
-    if (l_is_known(ends)) {
-        if (l_known(ends)) end_part(z, number);
-        return;
-    }
+    Val last = l_load(u, u->i64, z->part_end, 8), number = l_load(u, u->i64, z->part, 8);
     BasicBlock end = l_block(f, "part"), after = l_block(f, "on");
-    LLVMBuildCondBr(u->b, ends, end, after);
+    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, next, last), end, after);
     l_goto_end(u, end);
     end_part(z, number);
+    l_store(u, l_add(u, number, l_int(u, 1)), z->part, 8);
+    l_store(u, l_add(u, last, l_int(u, part_length(z))), z->part_end, 8);
     LLVMBuildBr(u->b, after);
     l_goto_end(u, after);
     z->here = after;
@@ -371,7 +379,10 @@ static void reductions_begin(Nest *z, int axis) {
         }
         if (root->nred <= 1 || axis != z->k->rank - root->nred) continue;
         set_identity(z, root, &s->band, wide_totals(z));
-        if (band_rows(z, root) < z->k->ext[axis]) set_identity(z, root, &s->total, wide_totals(z));
+        if (band_rows(z, root) == z->k->ext[axis]) continue;
+        set_identity(z, root, &s->total, wide_totals(z));
+        if (!s->band_end) s->band_end = l_alloca(z->f, u->i64, "end");
+        l_store(u, l_int(u, band_rows(z, root)), s->band_end, 8);
     }
 }
 
@@ -384,11 +395,11 @@ static void bands_end(Nest *z, int axis) {
         int64_t rows = root->nred > 1 ? band_rows(z, root) : 0;
         if (root->nred <= 1 || axis != z->k->rank - root->nred || rows == z->k->ext[axis]) continue;
         l_goto_end(u, z->here);
-        Val next = l_add(u, z->axis[axis], l_int(u, 1));
-        Val ends = l_compare(u, LLVMIntEQ, LLVMBuildURem(u->b, next, l_int(u, rows), ""), l_int(u, 0));
+        Val next = l_add(u, z->axis[axis], l_int(u, 1)), last = l_load(u, u->i64, z->sum[i].band_end, 8);
         BasicBlock end = l_block(f, "band"), after = l_block(f, "on");
-        LLVMBuildCondBr(u->b, ends, end, after);
+        LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, next, last), end, after);
         l_goto_end(u, end);
+        l_store(u, l_add(u, last, l_int(u, rows)), z->sum[i].band_end, 8);
         z->here = end;
         accumulate(z, root, z->sum[i].total, load_slot(z, z->sum[i].band, wide_totals(z)), wide_totals(z));
         set_identity(z, root, &z->sum[i].band, wide_totals(z));
@@ -444,6 +455,7 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     z->range[inner] = (Range){from, end - 1};
     z->axis[inner] = l_int(f->u, from);
     z->nstreams = 0;
+    parts_begin(z, from);
     l_goto_end(f->u, z->here);
     if (end - from == 1) {
         emit_point(z);
