@@ -30,6 +30,10 @@ foreach(name io philox stats threads vmath)
   lqft_executable(test_${name} lqft_runtime numerics/test_${name}.c)
   lqft_test(numerics.${name} quick 120 test_${name})
 endforeach()
+# times things: nothing else may run
+lqft_executable(test_threads_speed lqft_runtime numerics/test_threads_speed.c)
+lqft_test(numerics.threads.speed quick 120 test_threads_speed)
+set_tests_properties(numerics.threads.speed PROPERTIES RUN_SERIAL TRUE)
 lqft_executable(test_plot lqft_runtime plot/test_plot.c)
 lqft_test(plot quick 120 test_plot)
 

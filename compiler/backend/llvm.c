@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "../../runtime/philox.h"
+#include "../../runtime/threads.h"
 #include "../../runtime/vmath.h"
 
 typedef void (*Entry)(const CallArgs *);
@@ -167,7 +168,7 @@ static bool options_are_sound(const BackendOptions *o, char *err, size_t errlen)
     S(lqm_exp) S(lqm_expm1) S(lqm_log) S(lqm_log1p) S(lqm_sin) S(lqm_cos) S(lqm_tan)      \
     S(lqm_asin) S(lqm_acos) S(lqm_atan) S(lqm_sinh) S(lqm_cosh) S(lqm_tanh) S(lqm_asinh)  \
     S(lqm_acosh) S(lqm_atanh) S(lqm_erf) S(lqm_lgamma) S(lqm_atan2) S(lqm_pow)            \
-    S(lq_rand_spread)                                                                     \
+    S(lq_rand_spread) S(lq_parallel)                                                      \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)
 
 static LLVMErrorRef define_symbols(LLVMOrcLLJITRef jit) {

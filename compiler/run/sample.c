@@ -357,6 +357,7 @@ static int run_chains(Sampling *s) {
     if (threads == 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (threads > s->nblocks) threads = s->nblocks;
     Pool *pool = pool_new(threads);
+    Pool *outer = pool_use(pool); /* for loops inside generated code, when there is one block */
     Progress p = progress_start(r->options);
     int64_t all = s->t->warmup + s->t->draws * s->t->thin;
     double start = now();
@@ -369,6 +370,7 @@ static int run_chains(Sampling *s) {
     if (!interrupted) advance(s, pool, &p, s->t->draws, all);
     s->data->seconds = now() - start;
     progress_line(s, &p, s->step, all, true);
+    pool_use(outer);
     pool_free(pool);
     int status = report_bad(s);
     if (status == 0 && interrupted) {

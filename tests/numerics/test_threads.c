@@ -97,12 +97,71 @@ static void in_parallel(void)
     pool_free(pool);
 }
 
+static void outer_parallel(void *ctx, int64_t index, int worker)
+{
+    (void)worker;
+    lq_parallel(3, inner, ((Count *)ctx)->nested[index]);
+}
+
+static int wrong_nested(Count *c)
+{
+    int wrong = 0;
+    for (int i = 0; i < 100; i++)
+        for (int k = 0; k < 3; k++) wrong += c->nested[i][k] != 1, c->nested[i][k] = 0;
+    return wrong;
+}
+
+/* Code that knows no pool: with one, without, and from inside. */
+static void ambient(void)
+{
+    Count *c = calloc(1, sizeof *c);
+    lq_parallel(100, outer_parallel, c);
+    check(!wrong_nested(c), "without a pool: in order, right here");
+    Pool *pool = pool_new(3);
+    check(pool_use(pool) == NULL, "no pool was in use");
+    lq_parallel(100, outer_parallel, c);
+    check(!wrong_nested(c), "with the pool in use, and inside a task");
+    pool_run(pool, 100, outer_parallel, c);
+    check(!wrong_nested(c), "inside a task of pool_run");
+    check(pool_use(NULL) == pool, "the pool was in use");
+    pool_free(pool);
+    free(c);
+}
+
+/* Jobs of all lengths after pauses of all lengths: workers awake, asleep, on their way. */
+static void short_task(void *ctx, int64_t index, int worker)
+{
+    (void)worker;
+    int *times = ctx;
+    for (volatile int i = 0; i < index % 50; i++) continue;
+    times[index]++;
+}
+
+static void stress(void)
+{
+    Pool *pool = pool_new(3);
+    static int times[MOST];
+    uint32_t random = 1, wrong = 0;
+    for (int job = 0; job < 3000; job++) {
+        random = random * 1664525 + 1013904223;
+        int n = (int)(random >> 24) * (job % 100 ? 1 : 16);
+        for (int i = 0; i < n; i++) times[i] = 0;
+        pool_run(pool, n, short_task, times);
+        for (int i = 0; i < n; i++) wrong += times[i] != 1;
+        for (volatile uint32_t i = 0, m = 1u << (random >> 12 & 15); i < m; i++) continue;
+    }
+    check(!wrong, "3000 jobs of all sizes after pauses of all lengths (%u wrong)", wrong);
+    pool_free(pool);
+}
+
 int main(void)
 {
     static const int sizes[] = {1, 2, 3, 8, 0};
     for (int i = 0; i < 5; i++) once_each(sizes[i]);
     nesting();
     in_parallel();
+    ambient();
+    stress();
     for (int i = 0; i < 50; i++) pool_free(pool_new(4));
     check(true, "pools start and stop without work");
     return check_result();
