@@ -74,6 +74,7 @@ lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(physics.verdicts full 240 physics/verdicts.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
 
 # ---- speed, and what it rests on -----------------------------------------------------------------

@@ -244,7 +244,7 @@ int run_model(const RunOptions *o) {
         }
         if (status == 0 && o->strict)
             for (int i = 0; i < r.diagnostics.n; i++)
-                if (r.diagnostics.data[i].failed) status = 3;
+                if (r.diagnostics.data[i].notice == NOTICE_FAILED) status = 3;
     }
     session_close(&s);
     return status;

@@ -403,6 +403,7 @@ void lex_file(Parse *p)
         "accept"     { KEY(T_ACCEPT) }
         "monitor"    { KEY(T_MONITOR) }
         "state"      { KEY(T_STATE) }
+        "warn"       { KEY(T_WARN) }
         "reversible" { KEY(T_REVERSIBLE) }
         "with"       { KEY(T_WITH) }
         "over"       { KEY(T_OVER) }

@@ -70,7 +70,7 @@ static Block block(StmtList *l, Span at);
 %token IF "if" THEN "then" ELSE "else" AND "and" OR "or" NOT "not"
 %token IN "in" IN_BIND "in the set" IN_INTERVAL "in an interval"
 %token REPEAT "repeat" WHILE "while" AT_MOST "at most" FOR "for" RETURN "return"
-%token ACCEPT "accept" MONITOR "monitor" STATE "state" REVERSIBLE "reversible"
+%token ACCEPT "accept" MONITOR "monitor" STATE "state" WARN "warn" REVERSIBLE "reversible"
 %token WITH "with" OVER "over" OF "of" TO "to" AS "as" TRUE "true" FALSE "false"
 %token LE "<=" GE ">=" EQ "==" NE "!=" ARROW "->" DOTDOT ".." PIPE "|>" COMPOSE ">>"
 
@@ -250,6 +250,14 @@ stmt: exprs '=' expr            { $$ = ast_assign(p, ST_LET, $1, $3, @$); }
         { $$ = ast_stmt(p, ST_MONITOR, @$); $$->value = $2;
           $$->names = NEW(const char *); $$->names[0] = $4.name;
           $$->name_at = NEW(Span); $$->name_at[0] = $4.at; $$->nnames = 1; }
+    | MONITOR expr AS name WITH name
+        { $$ = ast_stmt(p, ST_MONITOR, @$); $$->value = $2;
+          $$->names = NEW(const char *); $$->names[0] = $4.name;
+          $$->name_at = NEW(Span); $$->name_at[0] = $4.at; $$->nnames = 1;
+          $$->limit = ast_name(p, $6.name, $6.at); }
+    | WARN STR
+        { $$ = ast_stmt(p, ST_WARN, @$);
+          $$->value = ast_expr(p, EX_STR, @2); $$->value->name = $2; }
     ;
 
 else: %empty     { $$ = (Block){0}; }

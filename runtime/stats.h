@@ -52,4 +52,35 @@ void stats_mixing(const double *series, int nrep, const int64_t *length, double 
  * zero weight.  0 when n = 0 or all weights vanish, NaN for NaN or +inf. */
 double stats_kish_ess(const double *logw, int64_t n);
 
+/* ---- tail.c ---- */
+
+typedef enum TailVerdict {
+    TAIL_EXPONENTIAL,     /* falls exponentially or faster, as far as it was seen */
+    TAIL_POWER,           /* falls more slowly than every exponential */
+    TAIL_UNDECIDED,       /* too few values, a shape 2.5 to 4 errors above 0, or an error above 0.1 */
+} TailVerdict;
+
+typedef struct TailResult {
+    TailVerdict verdict;
+    double  threshold;    /* the tail is what lies above */
+    int64_t excesses;     /* values there */
+    double  shape;        /* of the generalised Pareto distribution: 0 exponential, > 0 a power */
+    double  shape_error;
+    double  largest;      /* excess, in scales of an exponential with the median of the excesses */
+    double  reach;        /* what n values of an exponential do not exceed */
+} TailResult;
+
+/* The upper tail of the distribution of a series: the largest hundredth of the values
+ * (at least 1000 of them, or a tenth if there are fewer, and at most 8000).  A power law
+ * when the shape lies more than 4 errors above 0, or when a value lies so far out that an
+ * exponential has none there: beyond 1.5 (log n + 10) of its scales, which rare excursions
+ * reach whose shape cannot be measured.  The error is the larger of that from
+ * deleting one of 16 to 32 groups of chains (or parts of chains) at a time and that of
+ * independent values; 16 groups make the pull Student's t with 15 degrees of freedom or
+ * better, so that a tail that falls exactly exponentially is called a power law with
+ * probability below 6e-4 (the other criterion adds less than 1e-6, however the values are
+ * correlated), and one that falls faster less often.  A non-finite value, or
+ * fewer than 2000 values, leave it undecided. */
+void stats_tail(const double *series, int nrep, const int64_t *length, TailResult *r);
+
 #endif

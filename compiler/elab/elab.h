@@ -167,12 +167,14 @@ typedef struct Primary {          /* an expectation value of a sample task */
 } Primary;
 
 typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; } StateVar;
-typedef struct Monitor { const char *name; const Value *value; } Monitor;
+typedef struct Monitor { const char *name; const Value *value; bool tail; } Monitor;   /* tail: how it falls off is tested */
+typedef struct Warning { const char *name, *text; bool always; } Warning;   /* name: of the monitor that counts it */
 
 /* What accept, monitor and state collect while a sampler's body is elaborated. */
 typedef struct SamplerFrame {
     VEC(StateVar) states;
     VEC(Monitor)  monitors;
+    VEC(Warning)  warnings;
     const Value  *q;              /* the current state of the fields */
     const char   *q_name;
     int           naccepts;

@@ -222,11 +222,61 @@ static void run_monitor(Elab *e, Run *r, const Stmt *s) {
         fail(r);
         return;
     }
+    if (s->limit && strcmp(s->limit->name, "tail") != 0) {
+        Diag *d = elab_error(e, "E0317", s->limit->at, "a monitor has no test called `%s`", s->limit->name);
+        diag_help(&e->front->sink, d, "`with tail` asks whether its distribution falls off exponentially or faster");
+        fail(r);
+        return;
+    }
     Text t = {0};
     ast_print_expr(s->value, &t);
-    Monitor m = {s->nnames ? s->names[0] : arena_strndup(e->arena, t.s, t.n), v};
+    Monitor m = {s->nnames ? s->names[0] : arena_strndup(e->arena, t.s, t.n), v, s->limit != NULL};
     text_free(&t);
     vec_push(&e->frame->monitors, m);
+}
+
+/* ---- warnings ---------------------------------------------------------------------------------------- */
+
+/* The hidden name of a warning: 1 once it was met in this step. */
+static const char *warning_name(Elab *e, const Stmt *s) {
+    return intern(arena_printf(e->arena, "warn.%u.%u", s->at.file, s->at.lo));
+}
+
+static void run_warn(Elab *e, Run *r, const Stmt *s) {
+    if (!e->frame || e->depth > 0) {
+        elab_error(e, "E0304", s->at, "`warn` belongs into the body of a sampler");
+        fail(r);
+        return;
+    }
+    r->env = env_bind(e, r->env, warning_name(e, s), value_const(e, 1, s->at));
+}
+
+/* No warning has been met when a step begins. */
+static Env *bind_warnings(Elab *e, Env *env, const Block *b) {
+    for (int i = 0; i < b->n; i++) {
+        const Stmt *s = b->stmts[i];
+        if (s->kind == ST_WARN) env = env_bind(e, env, warning_name(e, s), value_const(e, 0, s->at));
+        env = bind_warnings(e, bind_warnings(e, env, &s->body), &s->orelse);
+    }
+    return env;
+}
+
+/* Those that some step may meet; one that depends on the run is counted by a monitor. */
+static void collect_warnings(Elab *e, Env *env, const Block *b) {
+    for (int i = 0; i < b->n; i++) {
+        const Stmt *s = b->stmts[i];
+        collect_warnings(e, env, &s->body);
+        collect_warnings(e, env, &s->orelse);
+        if (s->kind != ST_WARN) continue;
+        const Value *met = env_find(env, warning_name(e, s));
+        double known;
+        Warning w = {warning_name(e, s), s->value->name, value_is_const(e, met, &known)};
+        if (w.always && known == 0) continue;
+        vec_push(&e->frame->warnings, w);
+        if (w.always) continue;
+        Monitor m = {w.name, met, false};
+        vec_push(&e->frame->monitors, m);
+    }
 }
 
 static const Value *largest_difference(Elab *e, const Value *a, const Value *b, Span at) {
@@ -277,7 +327,7 @@ static void run_claim(Elab *e, Run *r, const Stmt *s) {
         if (d->kind == VK_ERROR) { fail(r); return; }
         worst = value_map2(e, SC_MAX, worst, d, s->at);
     }
-    Monitor m = {"reversibility", worst};
+    Monitor m = {"reversibility", worst, false};
     vec_push(&e->frame->monitors, m);
 }
 
@@ -303,6 +353,7 @@ static void bound_names(Elab *e, const Block *b, Names *out) {
             add_name(out, accepted_name);
             add_name(out, ratio_name);
         }
+        if (s->kind == ST_WARN) add_name(out, warning_name(e, s));
         bound_names(e, &s->body, out);
         bound_names(e, &s->orelse, out);
     }
@@ -604,6 +655,7 @@ static void run_stmt(Elab *e, Run *r, const Stmt *s) {
     case ST_ACCEPT: run_accept(e, r, s); break;
     case ST_MONITOR: run_monitor(e, r, s); break;
     case ST_STATE: run_state(e, r, s); break;
+    case ST_WARN: run_warn(e, r, s); break;
     case ST_CLAIM: run_claim(e, r, s); break;
     case ST_RETURN:
         r->returned = value_close(e, elab_expr(e, r->env, s->value));
@@ -652,6 +704,7 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b) {
     env = env_bind(e, env, tries_name, value_const(e, 0, at));
     env = env_bind(e, env, accepted_name, value_const(e, 0, at));
     env = env_bind(e, env, ratio_name, value_const(e, 0, at));
+    env = bind_warnings(e, env, b);
     Run r = {.env = env};
     run_block(e, &r, b);
     if (r.returned && !r.failed) {
@@ -672,11 +725,12 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b) {
         elab_error(e, "E0304", v->at, "the state variable `%s` is %s after a step and was %s before", v->name, value_describe(e, v->out), value_describe(e, v->in));
         e->frame->q = value_error();
     }
+    collect_warnings(e, r.env, b);
     if (e->frame->naccepts == 0) return;
     const Value *tries = env_find(r.env, tries_name);
     const char *const names[2] = {accepted_name, ratio_name};
     for (int i = 0; i < 2; i++) {       /* the first two monitors: mean acceptance and mean ratio */
-        Monitor m = {names[i], value_binary(e, OP_DIV, env_find(r.env, names[i]), tries, at, at)};
+        Monitor m = {names[i], value_binary(e, OP_DIV, env_find(r.env, names[i]), tries, at, at), false};
         vec_push(&e->frame->monitors, m);
     }
 }

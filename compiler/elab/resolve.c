@@ -321,10 +321,12 @@ static void walk_stmt(Resolver *r, const Stmt *s) {
     case ST_LET: case ST_DRAW: case ST_STATE: case ST_CLAIM: define(r, s); break;
     case ST_REPEAT: case ST_WHILE: case ST_FOR: walk_loop(r, s); break;
     case ST_IF: walk_if(r, s); break;
-    case ST_RETURN: case ST_ACCEPT: case ST_MONITOR:
+    case ST_RETURN: case ST_ACCEPT:
         walk(r, s->value);
         walk(r, s->limit);
         break;
+    case ST_MONITOR: walk(r, s->value); break;       /* its test is a word of the statement */
+    case ST_WARN: break;
     }
 }
 

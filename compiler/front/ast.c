@@ -684,7 +684,7 @@ static void sx_block(const Block *b, int depth, FILE *out);
 static const char *const stmt_words[] = {
     [ST_ERROR] = "error", [ST_LET] = "let", [ST_DRAW] = "draw", [ST_REPEAT] = "repeat",
     [ST_WHILE] = "while", [ST_FOR] = "for", [ST_IF] = "if", [ST_RETURN] = "return",
-    [ST_ACCEPT] = "accept", [ST_MONITOR] = "monitor", [ST_STATE] = "state", [ST_CLAIM] = "reversible",
+    [ST_ACCEPT] = "accept", [ST_MONITOR] = "monitor", [ST_WARN] = "warn", [ST_STATE] = "state", [ST_CLAIM] = "reversible",
 };
 
 static void sx_stmt(const Stmt *s, int depth, FILE *out)

@@ -126,7 +126,8 @@ typedef enum StmtKind {
     ST_IF,       /* if value { body } else { orelse } */
     ST_RETURN,   /* return values (list in value as EX_TUPLE when several) */
     ST_ACCEPT,   /* accept value with limit */
-    ST_MONITOR,  /* monitor value [as names[0]] */
+    ST_MONITOR,  /* monitor value [as names[0] [with limit]] : limit names a test */
+    ST_WARN,     /* warn value (EX_STR) */
     ST_STATE,    /* state names = value */
     ST_CLAIM,    /* names = reversible value   (value is a call) */
 } StmtKind;

@@ -127,6 +127,8 @@ static void print_rows(const Table *t, FILE *out) {
     }
 }
 
+static const char *const notice_words[] = {[NOTICE_REMARK] = "note", [NOTICE_WARNING] = "warning", [NOTICE_FAILED] = "failed"};
+
 static void print_sample(const RunResult *r, const SampleData *d, FILE *out) {
     const SampleTask *t = d->task;
     Acceptance a;
@@ -152,7 +154,7 @@ void output_table(const RunResult *r, FILE *out) {
     for (int i = 0; i < r->samples.n; i++) print_sample(r, r->samples.data[i], out);
     for (int i = 0; i < r->diagnostics.n; i++) {
         const Diagnostic *d = &r->diagnostics.data[i];
-        fprintf(out, "%s[%s]: %s\n", d->failed ? "failed" : "warning", d->code, d->text);
+        fprintf(out, "%s[%s]: %s\n", notice_words[d->notice], d->code, d->text);
     }
     for (int i = 0; i < r->files.n; i++) fprintf(out, "wrote %s\n", r->files.data[i]);
     fprintf(out, "seed %u\n", r->options->seed);
@@ -213,10 +215,29 @@ static json_t *diagnostics_json(const RunResult *r) {
         json_t *o = json_object();
         json_object_set_new(o, "code", text(d->code));
         json_object_set_new(o, "text", text(d->text));
-        json_object_set_new(o, "failed", json_boolean(d->failed));
+        json_object_set_new(o, "severity", text(notice_words[d->notice]));
+        json_object_set_new(o, "failed", json_boolean(d->notice == NOTICE_FAILED));
         json_array_append_new(list, o);
     }
     return list;
+}
+
+static json_t *tails_json(const SampleData *d) {
+    static const char *const verdicts[] = {[TAIL_EXPONENTIAL] = "exponential", [TAIL_POWER] = "power", [TAIL_UNDECIDED] = "undecided"};
+    json_t *o = json_object();
+    for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
+        if (!d->task->frame.monitors.data[i].tail) continue;
+        TailResult t = monitor_tail(d, i);
+        json_t *one = json_object();
+        json_object_set_new(one, "verdict", text(verdicts[t.verdict]));
+        json_object_set_new(one, "shape", number(t.shape));
+        json_object_set_new(one, "shape_error", number(t.shape_error));
+        json_object_set_new(one, "largest", number(t.largest));
+        json_object_set_new(one, "threshold", number(t.threshold));
+        json_object_set_new(one, "values", json_integer(t.excesses));
+        json_object_set_new(o, d->task->frame.monitors.data[i].name, one);
+    }
+    return o;
 }
 
 static json_t *sample_json(const SampleData *d) {
@@ -233,6 +254,7 @@ static json_t *sample_json(const SampleData *d) {
     json_object_set_new(o, "acceptance", accepts ? number(a.accepted) : json_null());
     json_object_set_new(o, "ratio", accepts ? number(a.ratio) : json_null());
     json_object_set_new(o, "ratio_error", accepts ? number(a.ratio_error) : json_null());
+    json_object_set_new(o, "tails", tails_json(d));
     json_object_set_new(o, "seconds", number(d->seconds));
     json_object_set_new(o, "warmup_seconds", number(d->warmup_seconds));
     json_object_set_new(o, "compile_seconds", number(d->compile_seconds));

@@ -4,6 +4,8 @@
 
 #include "run.h"
 
+#include "../../runtime/stats.h"
+
 /* ---- summary.c ---- */
 
 /* Acceptance and mean acceptance ratio of a sampler with `accept`. */
@@ -17,6 +19,9 @@ typedef struct Acceptance {
 bool sample_acceptance(const SampleData *d, Acceptance *a);
 /* Series of a monitor of this name, or NULL. */
 const Series *sample_stat(const SampleData *d, const char *name);
+
+/* How the distribution of a monitor falls off. */
+TailResult monitor_tail(const SampleData *d, int monitor);
 
 /* ---- saves.c ---- */
 

@@ -51,8 +51,10 @@ typedef struct SampleData {
     bool    interrupted;
 } SampleData;
 
-/* One warning or failed check about a sample, not a mistake in the program. */
-typedef struct Diagnostic { const char *code; const char *text; bool failed; } Diagnostic;
+/* What is noticed about a sample, not a mistake in the program: a failed check, a warning,
+ * or a remark that all is well. */
+typedef enum Notice { NOTICE_REMARK, NOTICE_WARNING, NOTICE_FAILED } Notice;
+typedef struct Diagnostic { const char *code; const char *text; Notice notice; } Diagnostic;
 
 typedef struct ReportResult {
     const ReportTask *task;
@@ -75,7 +77,7 @@ typedef struct RunResult {
     Arena  *arena;
 } RunResult;
 
-void run_diagnostic(RunResult *r, bool failed, const char *code, const char *fmt, ...) LQ_PRINTF(4, 5);
+void run_diagnostic(RunResult *r, Notice notice, const char *code, const char *fmt, ...) LQ_PRINTF(4, 5);
 
 /* ---- driver.c ---- */
 

@@ -67,7 +67,7 @@ static bool path_stays_below(const char *path) {
 static const char *place_of(RunResult *r, const char *path) {
     if (!path_stays_below(path)) {
         fprintf(stderr, "lqft: cannot create %s: files are saved below the output folder, by a path without `..`\n", path ? path : "");
-        run_diagnostic(r, true, "D0201", "`save … to \"%s\"` was refused: a program writes only below its output folder. Give a relative path "
+        run_diagnostic(r, NOTICE_FAILED, "D0201", "`save … to \"%s\"` was refused: a program writes only below its output folder. Give a relative path "
                        "without `..`, and choose the folder with --out.", path ? path : "");
         return NULL;
     }

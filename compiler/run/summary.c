@@ -16,10 +16,10 @@
 
 #define WINDOW 2.0            /* S of the automatic window */
 
-void run_diagnostic(RunResult *r, bool failed, const char *code, const char *fmt, ...) {
+void run_diagnostic(RunResult *r, Notice notice, const char *code, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    Diagnostic d = {code, arena_vprintf(r->arena, fmt, ap), failed};
+    Diagnostic d = {code, arena_vprintf(r->arena, fmt, ap), notice};
     va_end(ap);
     vec_push(&r->diagnostics, d);
 }
@@ -205,10 +205,10 @@ static void check_finite(RunResult *run, const ReportResult *r) {
     for (int64_t k = 0; k < r->n; k++) {
         if (isfinite(r->value[k]) && (r->exact || isfinite(r->error[k]))) continue;
         if (isfinite(r->value[k]))
-            run_diagnostic(run, true, "D0107", "`%s`%s has no error: too few draws, or its derivative at the means is not finite. "
+            run_diagnostic(run, NOTICE_FAILED, "D0107", "`%s`%s has no error: too few draws, or its derivative at the means is not finite. "
                            "Take more draws, or report a quantity that is smooth there.", r->name, where(run->arena, r, k));
         else
-            run_diagnostic(run, true, "D0107", "`%s`%s is %g, not a finite number: it is a function of the means that is not defined "
+            run_diagnostic(run, NOTICE_FAILED, "D0107", "`%s`%s is %g, not a finite number: it is a function of the means that is not defined "
                            "at their values. Take more draws, or report a quantity that is defined there.", r->name,
                            where(run->arena, r, k), r->value[k]);
         return;
@@ -219,7 +219,7 @@ static void check_length(RunResult *run, const ReportResult *r, const SampleData
     int64_t k = largest(r, r->tau_int);
     double total = (double)d->chains * (double)d->draws;
     if (k < 0 || !(total < 50 * r->tau_int[k])) return;
-    run_diagnostic(run, false, "D0104", "`%s`%s has tau_int = %.3g draws, and the %.0f draws of all chains are fewer than 50 tau_int: "
+    run_diagnostic(run, NOTICE_WARNING, "D0104", "`%s`%s has tau_int = %.3g draws, and the %.0f draws of all chains are fewer than 50 tau_int: "
                    "its error is uncertain and probably too small. Take at least %.0f draws in all, or thin the chain.",
                    r->name, where(run->arena, r, k), r->tau_int[k], total, ceil(50 * r->tau_int[k]));
 }
@@ -227,7 +227,7 @@ static void check_length(RunResult *run, const ReportResult *r, const SampleData
 static void check_mixing(RunResult *run, const ReportResult *r) {
     int64_t k = largest(r, r->rhat);
     if (k < 0 || !(r->rhat[k] > 1.01)) return;
-    run_diagnostic(run, false, "D0105", "`%s`%s has R-hat = %.3f, above 1.01: the chains have not yet forgotten where they started, and "
+    run_diagnostic(run, NOTICE_WARNING, "D0105", "`%s`%s has R-hat = %.3f, above 1.01: the chains have not yet forgotten where they started, and "
                    "its error may be too small. Use a longer warm-up or more draws.", r->name, where(run->arena, r, k), r->rhat[k]);
 }
 
@@ -303,11 +303,11 @@ bool sample_acceptance(const SampleData *d, Acceptance *a) {
 static void check_acceptance(RunResult *r, const SampleData *d, const Acceptance *a) {
     const char *method = d->task->method;
     if (a->stuck)
-        run_diagnostic(r, true, "D0101", "`%s`: %lld of %lld chains accepted nothing in %lld draws (the first is chain %lld), so they "
+        run_diagnostic(r, NOTICE_FAILED, "D0101", "`%s`: %lld of %lld chains accepted nothing in %lld draws (the first is chain %lld), so they "
                        "sample nothing. Make the step smaller (more `steps` at the same length), or lengthen the warm-up.", method,
                        (long long)a->stuck, (long long)d->chains, (long long)d->draws, (long long)a->first_stuck);
     else if (a->accepted < 0.2)
-        run_diagnostic(r, false, "D0102", "`%s` accepts %.1f %% of its proposals, below 20 %%: most of the work repeats old configurations "
+        run_diagnostic(r, NOTICE_WARNING, "D0102", "`%s` accepts %.1f %% of its proposals, below 20 %%: most of the work repeats old configurations "
                        "and autocorrelations grow. Make the step smaller (more `steps` at the same length).", method, 100 * a->accepted);
 }
 
@@ -328,7 +328,7 @@ static void check_ratio(RunResult *r, const SampleData *d, const Acceptance *a) 
     if (off < 0 && meets_zero_density(d)) return;
     if (fabs(off) < 1e-9 || (a->accepted < 0.2 && off < 0)) return;
     if (isfinite(a->ratio) && !(fabs(pull) > 5)) return;
-    run_diagnostic(r, true, "D0103", "`%s`: the mean of the acceptance ratio, <exp(-dH)>, is %s, %.1f standard errors from 1, and 5 "
+    run_diagnostic(r, NOTICE_FAILED, "D0103", "`%s`: the mean of the acceptance ratio, <exp(-dH)>, is %s, %.1f standard errors from 1, and 5 "
                    "are allowed: the proposals are not reversible or do not preserve volume, or the run is not thermalised. Test the "
                    "sampler with `lqft check`, or lengthen the warm-up.", d->task->method,
                    format_value_error(r->arena, a->ratio, a->ratio_error), fabs(pull));
@@ -345,7 +345,7 @@ static void check_energy(RunResult *r, const SampleData *d) {
     double part[3];
     for (int i = 0; i < 3; i++) part[i] = 100 * (double)above[i] / (double)(total ? total : 1);
     if (!(part[1] > 1)) return;
-    run_diagnostic(r, false, "D0108", "`%s`: |dH| is above 1 in %.1f %%, above 10 in %.1f %% and above 100 in %.1f %% of the trajectories; "
+    run_diagnostic(r, NOTICE_WARNING, "D0108", "`%s`: |dH| is above 1 in %.1f %%, above 10 in %.1f %% and above 100 in %.1f %% of the trajectories; "
                    "more than 1 %% above 10 means that the integration is unstable somewhere. Make the step smaller (more `steps`).",
                    d->task->method, part[0], part[1], part[2]);
 }
@@ -394,10 +394,53 @@ static void check_thermalised(RunResult *r, const SampleData *d, int which) {
     Span at = d->task->primaries.data[which].at;
     const Source *src = r->model->front->sources.files.data[at.file];
     int len = at.hi - at.lo > 60 ? 60 : (int)(at.hi - at.lo);
-    run_diagnostic(r, false, "D0106", "`%.*s`: its mean over the first tenth of the draws, %s, differs from the rest, %s, by more than 5 combined "
+    run_diagnostic(r, NOTICE_WARNING, "D0106", "`%.*s`: its mean over the first tenth of the draws, %s, differs from the rest, %s, by more than 5 combined "
                    "errors: `%s` is still thermalising, and every report is biased. Use a longer warm-up (now %lld).", len, src->text + at.lo,
                    format_value_error(r->arena, first.value, first.error), format_value_error(r->arena, rest.value, rest.error),
                    d->task->method, (long long)d->task->warmup);
+}
+
+/* ---- what the sampler itself has to say ---------------------------------------------------------- */
+
+static void check_warnings(RunResult *r, const SampleData *d) {
+    for (int i = 0; i < d->task->frame.warnings.n; i++) {
+        const Warning *w = &d->task->frame.warnings.data[i];
+        const Series *s = w->always ? NULL : sample_stat(d, w->name);
+        double met = 0, total = s ? (double)d->chains * (double)s->draws : 1;
+        for (int64_t k = 0; s && k < d->chains * s->draws; k++) met += s->data[k];
+        if (w->always) run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`: %s", d->task->method, w->text);
+        else if (met > 0)
+            run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`, in %.2g %% of the steps: %s", d->task->method, 100 * met / total, w->text);
+    }
+}
+
+TailResult monitor_tail(const SampleData *d, int monitor) {
+    TailResult t;
+    int64_t *length = equal_lengths(d->chains, d->stats[monitor].draws);
+    stats_tail(d->stats[monitor].data, (int)d->chains, length, &t);
+    free(length);
+    return t;
+}
+
+static void check_tail(RunResult *r, const SampleData *d, int monitor) {
+    TailResult t = monitor_tail(d, monitor);
+    const char *name = d->task->frame.monitors.data[monitor].name, *method = d->task->method;
+    const char *shape = isfinite(t.shape) ? format_value_error(r->arena, t.shape, t.shape_error) : "unknown";
+    switch (t.verdict) {
+    case TAIL_EXPONENTIAL:
+        run_diagnostic(r, NOTICE_REMARK, "D0110", "`%s`: the distribution of `%s` falls off exponentially or faster: beyond %.4g the shape of "
+                       "its tail is %s, and 0 is exponential.", method, name, t.threshold, shape);
+        break;
+    case TAIL_POWER:
+        run_diagnostic(r, NOTICE_FAILED, "D0111", "`%s`: the distribution of `%s` falls off more slowly than an exponential: beyond %.4g the "
+                       "shape of its tail is %s (0 is exponential, and more than 4 errors are too much), and its largest value is %.3g "
+                       "scales out (of an exponential %.0f). Where the method needs a faster fall, its results are not to be trusted.",
+                       method, name, t.threshold, shape, t.largest, t.reach);
+        break;
+    case TAIL_UNDECIDED:
+        run_diagnostic(r, NOTICE_WARNING, "D0112", "`%s`: whether the distribution of `%s` falls off exponentially or like a power cannot be "
+                       "told from this run: the shape of its tail is %s (0 is exponential). Take more draws.", method, name, shape);
+    }
 }
 
 void summarize_sample(RunResult *r, const SampleData *data) {
@@ -407,5 +450,8 @@ void summarize_sample(RunResult *r, const SampleData *data) {
         check_ratio(r, data, &a);
     }
     check_energy(r, data);
+    check_warnings(r, data);
+    for (int i = 0; i < data->nstats && i < data->task->frame.monitors.n; i++)
+        if (data->task->frame.monitors.data[i].tail) check_tail(r, data, i);
     for (int i = 0; i < data->nprimaries; i++) check_thermalised(r, data, i);
 }

@@ -528,6 +528,14 @@ CASES = [
           "mala_absM": (0.160719006426, 0.000126),
           "mala_phi2": (0.62285618009, 0.000233),
           "mala_identity": (0.5, 0)}, quick=True),
+    # ---- complex Langevin where it is right, and where it says that it is not; the second
+    # value allows for the bias of the step
+    Case("complex_langevin", "examples/complex_langevin.lqft",
+         "",
+         {"right_z2.re": (0.4281418767550017, 0.0003),
+          "right_z2.im": (-0.1480098981683971, 0.0003),
+          "right_z4.re": (0.4238482250766012, 0.0003),
+          "right_z4.im": (-0.2801319785866046, 0.0003)}),
     # ---- integrators: order of the energy error, and reversibility
     Case("integrators", "tests/physics/integrators.lqft",
          "",
