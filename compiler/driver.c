@@ -27,7 +27,7 @@ void session_open(Session *s, const RunOptions *o, bool claims) {
 static void free_lists(Model *m) {
     vec_free(&m->decls), vec_free(&m->params), vec_free(&m->fields), vec_free(&m->tasks);
     vec_free(&m->sets), vec_free(&m->imported), vec_free(&m->unknown);
-    vec_free(&m->elab->sym_ext), vec_free(&m->elab->active), vec_free(&m->elab->grads), vec_free(&m->elab->reported);
+    vec_free(&m->elab->sym_ext), vec_free(&m->elab->active), vec_free(&m->elab->grads), vec_free(&m->elab->reported), vec_free(&m->elab->read);
 }
 
 void session_close(Session *s) {

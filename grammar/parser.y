@@ -371,6 +371,7 @@ binds: bind           { $$ = NEW(BindList); ADD($$, $1); }
      ;
 
 bind: NAME IN_BIND set { $$ = (Bind){$1, @1, $3}; }
+    | DOTDOT           { $$ = ast_bind(ast_range(p, NULL, NULL, @1, @1)); }
     | set              { $$ = ast_bind($1); }
     ;
 

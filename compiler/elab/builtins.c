@@ -159,6 +159,20 @@ static const Value *call_extent(Elab *e, int which, int n, const Value *const *a
     return value_const(e, (double)s->ext[(int)k], at);
 }
 
+/* The number of an element in its set, from 0: on a grid an index is its coordinate. */
+static const Value *call_position(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)which, (void)n;
+    const Value *v = args[0];
+    if (v->kind != VK_INDEX || v->u.index.set->rank != 1)
+        return ELAB_FAIL(e, "E0203", arg_at[0], "`position` needs an index of an axis, grid or range, and this is %s", value_describe(e, v));
+    return value_real(e, ir_idx(e->ir, (Index){v->u.index.c[0], IX_EXACT, 0}), at);
+}
+
+static const Value *call_vary(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)which, (void)n, (void)arg_at;
+    return param_vary(e, args[0], args[1], args[2], at);
+}
+
 /* ---- distributions ------------------------------------------------------------------------------- */
 
 static const Value *call_dist(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
@@ -194,7 +208,7 @@ static const Builtin builtins[] = {
     {"arg", 1, 1, call_part, PART_ARG},
     {"sum", 1, 1, call_reduce, 0},         {"prod", 1, 1, call_reduce, 0},        {"mean", 1, 1, call_reduce, 0},
     {"volume", 1, 1, call_size, 0},        {"size", 1, 1, call_size, 0},          {"step", 1, 1, call_size, 1},
-    {"extent", 2, 2, call_extent, 0},
+    {"extent", 2, 2, call_extent, 0},      {"position", 1, 1, call_position, 0},  {"vary", 3, 3, call_vary, 0},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
 };

@@ -7,6 +7,7 @@
  *   builtins.c   the functions that the language supplies
  *   elab_expr.c  expressions, binders, calls, indexing
  *   elab_grad.c  grad
+ *   params.c     parameters that have other values inside a function
  *   elab_stmt.c  blocks: let, draw, loops, conditionals, accept, monitor
  *   resolve.c    names, duplicates and recursion, before elaboration
  *   model.c      declarations of a file and its imports; parameters
@@ -47,6 +48,7 @@ struct Elab;
 IndexSet *set_axis(struct Elab *e, const char *name, Span at, int64_t n);
 IndexSet *set_range(struct Elab *e, int64_t first, int64_t last, Span at);
 IndexSet *set_grid(struct Elab *e, const char *name, Span at, double lo, double hi, int64_t n, bool logarithmic);
+IndexSet *set_points(struct Elab *e, const char *name, Span at, int64_t n, const double *points);
 IndexSet *set_lattice(struct Elab *e, const char *name, Span at, int rank, const int64_t *ext, const uint32_t *mode);
 
 /* ==== value.c ================================================================= */
@@ -73,10 +75,14 @@ typedef enum FuncKind { FN_DECL, FN_BUILTIN, FN_TARGET } FuncKind;
 
 typedef enum DistKind { DIST_NORMAL, DIST_UNIFORM, DIST_EXPONENTIAL } DistKind;
 
+/* A parameter that has another value while a function is elaborated (params.c). */
+typedef struct Replaced { const Value *param, *value; const struct Replaced *up; } Replaced;
+
 struct Value {
     ValueKind kind;
     Span      origin;             /* where it was declared or computed, for messages */
     const char *name;             /* how the user calls it, or NULL */
+    const Value **uses; int nuses;/* a parameter, set or data: the parameters it was computed from */
     union {
         struct {                  /* VK_NUM: lambda syms. (re, im) */
             bool complex, boolean;
@@ -94,6 +100,7 @@ struct Value {
             Env *env;
             int  builtin;
             const struct Target *target;
+            const Replaced *replaced;    /* parameters that it sees with other values */
         } func;
         struct { const Value **items; int n, leaves; } tuple;   /* leaves: values in all, at any depth */
         struct { DistKind kind; const Value *a, *b; } dist;
@@ -166,7 +173,8 @@ typedef struct Primary {          /* an expectation value of a sample task */
     Span  at;
 } Primary;
 
-typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; } StateVar;
+/* One number or array of a state; component: of the tuple called `name`, or -1. */
+typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; int component; } StateVar;
 typedef struct Monitor { const char *name; const Value *value; bool tail; } Monitor;   /* tail: how it falls off is tested */
 typedef struct Warning { const char *name, *text; bool always; } Warning;   /* name: of the monitor that counts it */
 
@@ -209,6 +217,8 @@ struct Elab {
     bool    exhausted;             /* a limit was passed, and reported */
     bool    no_sample;             /* a `sample` is broken: what needs it is not reported again */
     uint64_t data_seed;
+    const Replaced *replaced;      /* parameters with other values here */
+    VEC(const Value *) read;       /* parameters, sets and data read since the list was emptied */
     const Value *warmup;           /* input of a sampler's step: is it warm-up? */
     Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */
 };
@@ -249,6 +259,17 @@ bool  set_is_static(const IndexSet *s);   /* directions: loops over it are unrol
 const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const Expr *value,
                         const Value *(*make)(Elab *, Env *, const Expr *), Span at);
 
+/* ---- params.c ---- */
+/* What a name means here: v itself, or the value that replaces a parameter.  Notes what
+ * is read, and refuses what was computed from a replaced parameter. */
+const Value *param_value(Elab *e, const Value *v, Span at);
+/* The list of what v was computed from, from the reads since e->read was emptied. */
+void param_uses(Elab *e, Value *v);
+/* The function f seeing the parameter with the value v: f(â€¦; kappa = v), vary(f, kappa, v). */
+const Value *param_vary(Elab *e, const Value *f, const Value *param, const Value *v, Span at);
+/* The parameter of the program called so, or NULL. */
+const Value *param_named(const Elab *e, const char *name);
+
 /* ---- elab_grad.c ---- */
 const Value *elab_grad(Elab *e, Env *env, const Expr *call);
 
@@ -267,7 +288,7 @@ const Value *builtin_value(Elab *e, const char *name, Span at);   /* pi, inf, â€
 
 /* ==== model.c =================================================================== */
 
-typedef struct ParamInfo { const char *name; Span at; double value, dflt; bool boolean, overridden; const char *doc; const Decl *decl; } ParamInfo;
+typedef struct ParamInfo { const char *name; const Value *bound; Span at; double value, dflt; bool boolean, overridden; const char *doc; const Decl *decl; } ParamInfo;
 
 typedef struct Override { const char *name; const char *text; bool used; } Override;
 

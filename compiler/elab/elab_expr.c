@@ -86,6 +86,10 @@ bool elab_int(Elab *e, Env *env, const Expr *x, const char *what, int64_t lo, in
 IndexSet *elab_set(Elab *e, Env *env, const Expr *x) {
     if (x->kind == EX_RANGE) {
         int64_t lo, hi;
+        if (!x->a) {
+            elab_error(e, "E0223", x->at, "`..` stands for the indices that are left where an array is read, and here a set is needed");
+            return NULL;
+        }
         if (!elab_int(e, env, x->a, "the start of a range", -1000000000, 1000000000, &lo)) return NULL;
         if (!elab_int(e, env, x->b, "the end of a range", lo, lo + 1000000000, &hi)) return NULL;
         return set_range(e, lo, hi, x->at);
@@ -163,6 +167,7 @@ static const Value *elab_name(Elab *e, Env *env, const Expr *x) {
         f->name = x->name;
         return f;
     }
+    v = param_value(e, v, x->at);
     if (v->kind == VK_FUNC && v->u.func.kind == FN_DECL) {
         const Decl *d = v->u.func.decl;
         if (d->kind == DC_DEF && d->nparams == 0 && d->nopts == 0)
@@ -354,17 +359,62 @@ static const Value *call_target(Elab *e, const Target *t, int n, const Value *co
     return jacobian ? value_binary(e, OP_SUB, S, jacobian, at, at) : S;
 }
 
+static const Value *call_kind(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
+                              int nopts, const Option *opts, const Value *const *opt_values, Span at) {
+    if (f->u.func.kind == FN_DECL) return call_decl(e, f, n, args, nopts, opts, opt_values, at);
+    if (nopts) {
+        const char *what = f->name ? arena_printf(e->arena, "`%s`", f->name) : "the density";
+        Diag *d = elab_error(e, "E0218", opts[0].at, "%s has no option `%s`", what, opts[0].name);
+        if (f->u.func.kind == FN_TARGET) diag_help(&e->front->sink, d, "it takes the parameters of the program as options");
+        return value_error();
+    }
+    return f->u.func.kind == FN_TARGET ? call_target(e, f->u.func.target, n, args, at)
+                                       : builtin_call(e, f->u.func.builtin, n, args, arg_at, at);
+}
+
+static bool has_option(const Value *f, const char *name) {
+    for (int k = 0; f->u.func.kind == FN_DECL && k < f->u.func.decl->nopts; k++)
+        if (f->u.func.decl->opts[k].name == name) return true;
+    return f->u.func.kind == FN_BUILTIN;
+}
+
+/* Options that are parameters of the program: the function sees other values of them.
+ * The other options are left in `rest`; NULL after a message. */
+static const Value *take_params(Elab *e, const Value *f, int nopts, const Option *opts, const Value *const *values,
+                                Option *rest, const Value **rest_values, int *n) {
+    *n = 0;
+    for (int i = 0; i < nopts; i++) {
+        const Value *param = has_option(f, opts[i].name) ? NULL : param_named(e, opts[i].name);
+        if (param) f = param_vary(e, f, param, values[i], opts[i].value ? opts[i].value->at : opts[i].at);
+        else if (*n < MAX_ARGS) rest[*n] = opts[i], rest_values[(*n)++] = values[i];
+        if (f->kind == VK_ERROR) return f;
+    }
+    return f;
+}
+
+static const Replaced *joined_replacements(Elab *e, const Replaced *inner, const Replaced *outer) {
+    if (!inner) return outer;
+    Replaced *r = arena_alloc(e->arena, sizeof *r);
+    *r = (Replaced){inner->param, inner->value, joined_replacements(e, inner->up, outer)};
+    return r;
+}
+
 const Value *elab_call(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
                        int nopts, const Option *opts, const Value *const *opt_values, Span at) {
     for (int i = 0; i < n; i++)
         if (args[i]->kind == VK_ERROR) return args[i];
-    switch (f->u.func.kind) {
-    case FN_DECL: return call_decl(e, f, n, args, nopts, opts, opt_values, at);
-    case FN_TARGET: return call_target(e, f->u.func.target, n, args, at);
-    default:
-        if (nopts) return ELAB_FAIL(e, "E0218", opts[0].at, "`%s` has no options", f->name ? f->name : "this function");
-        return builtin_call(e, f->u.func.builtin, n, args, arg_at, at);
-    }
+    Option rest[MAX_ARGS];
+    const Value *rest_values[MAX_ARGS];
+    int left;
+    const Value *g = take_params(e, f, nopts, opts, opt_values, rest, rest_values, &left);
+    if (g->kind == VK_ERROR) return g;
+    bool waits = g->u.func.kind == FN_TARGET || (g->u.func.kind == FN_DECL && g->u.func.decl->nparams > 0);
+    if (n == 0 && nopts > 0 && left == 0 && waits) return g;      /* S(; kappa = v): the function itself */
+    const Replaced *outer = e->replaced;
+    e->replaced = joined_replacements(e, g->u.func.replaced, outer);
+    const Value *v = call_kind(e, g, n, args, arg_at, left, rest, rest_values, at);
+    e->replaced = outer;
+    return v;
 }
 
 /* What is called: a function with parameters is itself here, also inside E[…]. */
@@ -467,18 +517,57 @@ static const Value *index_component(Elab *e, const Value *v, const Expr *x, Env 
 
 static const Value *elab_expectation(Elab *e, Env *env, const Expr *x);
 
+static bool is_rest(const Expr *set) { return set && set->kind == EX_RANGE && !set->a; }
+
+/* a[i, ..]: the array over the index sets that are left; of a tuple, of each component. */
+static const Value *read_rest(Elab *e, const Value *v, int n, const Value *const *given, const Expr *x) {
+    const Value *items[64], *index[MAX_ARGS + 1] = {0};
+    if (v->kind == VK_TUPLE) {
+        for (int i = 0; i < v->u.tuple.n; i++) {
+            items[i] = read_rest(e, v->u.tuple.items[i], n, given, x);
+            if (items[i]->kind == VK_ERROR) return items[i];
+        }
+        return value_tuple(e, v->u.tuple.n, items, x->at);
+    }
+    if (v->kind != VK_NUM || v->u.num.nsets < n)
+        return ELAB_FAIL(e, "E0212", x->at, "%s has fewer than %d indices", value_describe(e, v), n);
+    Value *out = value_new(e, VK_NUM, x->at);
+    int left = v->u.num.nsets - n, nsyms = 0;
+    Sym syms[IR_MAX_RANK];
+    IndexSet *sets[MAX_SETS];
+    for (int i = 0; i < n; i++) index[i] = given[i];
+    for (int i = 0; i < left; i++) {
+        sets[i] = v->u.num.sets[n + i];
+        index[n + i] = elab_enter(e, sets[i], x->at);
+        for (int k = 0; k < sets[i]->rank; k++) syms[nsyms++] = aff_get(e->ir, index[n + i]->u.index.c[k])->t[0].sym;
+    }
+    const Value *element = value_at(e, v, index, x->at);
+    for (int i = left - 1; i >= 0; i--) elab_leave(e, sets[i]);
+    if (element->kind == VK_ERROR) return element;
+    out->u.num = element->u.num;
+    out->u.num.nsets = left, out->u.num.nsyms = nsyms;
+    memcpy(out->u.num.sets, sets, (size_t)left * sizeof *sets);
+    memcpy(out->u.num.syms, syms, (size_t)nsyms * sizeof *syms);
+    return out;
+}
+
 static const Value *elab_index(Elab *e, Env *env, const Expr *x) {
     if (x->a->kind == EX_NAME && x->a->name == intern("E") && !env_find(env, x->a->name)) return elab_expectation(e, env, x);
     const Value *v = elab_expr(e, env, x->a);
     if (v->kind == VK_ERROR) return v;
+    bool rest = x->nbinds > 0 && is_rest(x->binds[x->nbinds - 1].set);
+    for (int i = 0; i < x->nbinds - rest; i++)
+        if (is_rest(x->binds[i].set)) return ELAB_FAIL(e, "E0212", x->binds[i].set->at, "`..` stands last: it is what is left of the indices");
+    if (rest && v->kind != VK_NUM && v->kind != VK_TUPLE)
+        return ELAB_FAIL(e, "E0202", x->at, "%s has no indices that could be left", value_describe(e, v));
     if (v->kind == VK_SET) return index_set_element(e, v->u.set, x, env);
     if (v->kind == VK_INDEX) return index_component(e, v, x, env);
-    if (v->kind == VK_TUPLE) {
+    if (v->kind == VK_TUPLE && !rest) {
         int64_t k;
         if (x->nbinds != 1 || !elab_int(e, env, x->binds[0].set, "a component of a tuple", 0, v->u.tuple.n - 1, &k)) return value_error();
         return v->u.tuple.items[k];
     }
-    if (v->kind != VK_NUM || v->u.num.nsets == 0) {
+    if (v->kind != VK_TUPLE && (v->kind != VK_NUM || v->u.num.nsets == 0)) {
         Diag *d = elab_error(e, "E0202", x->a->at, "%s cannot be indexed", value_describe(e, v));
         if (v->kind == VK_FUNC) diag_help(&e->front->sink, d, "a function is called with parentheses");
         else diag_label(&e->front->sink, d, v->origin, "declared here");
@@ -486,10 +575,11 @@ static const Value *elab_index(Elab *e, Env *env, const Expr *x) {
     }
     const Value *index[MAX_ARGS + 1] = {0};
     if (x->nbinds > MAX_ARGS) return ELAB_FAIL(e, "E0212", x->at, "more than %d indices", MAX_ARGS);
-    for (int i = 0; i < x->nbinds; i++) {
+    for (int i = 0; i < x->nbinds - rest; i++) {
         index[i] = elab_expr(e, env, x->binds[i].set);
         if (index[i]->kind == VK_ERROR) return index[i];
     }
+    if (rest) return read_rest(e, value_close(e, v), x->nbinds - 1, index, x);
     Value named = *v;
     if (x->a->kind == EX_NAME) named.name = x->a->name;
     return value_at(e, &named, index, x->at);
@@ -571,8 +661,10 @@ static IndexSet *find_use(Elab *e, Env *env, const Expr *x, const char *index) {
     if (!x) return NULL;
     if (x->kind == EX_INDEX && x->a->kind == EX_NAME) {
         const Value *v = env_find(env, x->a->name);
-        if (v && v->kind == VK_NUM && v->u.num.nsets == x->nbinds)
-            for (int i = 0; i < x->nbinds; i++)
+        bool rest = x->nbinds > 0 && is_rest(x->binds[x->nbinds - 1].set);
+        if (rest && v && v->kind == VK_TUPLE) v = v->u.tuple.items[0];
+        if (v && v->kind == VK_NUM && (v->u.num.nsets == x->nbinds || (rest && v->u.num.nsets >= x->nbinds - 1)))
+            for (int i = 0; i < x->nbinds - rest; i++)
                 if (mentions(x->binds[i].set, index)) return v->u.num.sets[i];
     }
     IndexSet *s = find_use(e, env, x->a, index);
@@ -781,6 +873,40 @@ static const Value *array_body(Elab *e, Env *env, int n, const Bind *const *bind
     return acc;
 }
 
+/* The array whose elements are `body`, over the sets: of a tuple, the tuple of arrays; of
+ * arrays over other sets, the array over both. */
+static const Value *array_of(Elab *e, const Value *body, int n, IndexSet *const *sets, int nsyms, const Sym *syms, Span value_at_, Span at) {
+    if (body->kind == VK_TUPLE) {
+        const Value *items[64];
+        for (int i = 0; i < body->u.tuple.n; i++) {
+            items[i] = array_of(e, body->u.tuple.items[i], n, sets, nsyms, syms, value_at_, at);
+            if (items[i]->kind == VK_ERROR) return items[i];
+        }
+        return value_tuple(e, body->u.tuple.n, items, at);
+    }
+    body = value_number(e, body, at, "an element of an array");
+    if (body->kind == VK_ERROR) return body;
+    bool twice = false;
+    for (int i = 0; i < body->u.num.nsets; i++)
+        for (int k = 0; k < n; k++) twice |= body->u.num.sets[i] == sets[k];
+    if (twice) {
+        Diag *d = elab_error(e, "E0225", value_at_, "an element must be a number, or an array over other sets, and this is %s", value_describe(e, body));
+        diag_help(&e->front->sink, d, "give the array on the right its indices too: a[x] = b[x]");
+        return value_error();
+    }
+    if (n + body->u.num.nsets > MAX_SETS || nsyms + body->u.num.nsyms > IR_MAX_RANK)
+        return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
+    Value v = *body;
+    v.origin = at;
+    v.nuses = 0;
+    v.u.num.nsets = n + body->u.num.nsets, v.u.num.nsyms = nsyms + body->u.num.nsyms;
+    memcpy(v.u.num.sets, sets, (size_t)n * sizeof *sets);
+    memcpy(v.u.num.sets + n, body->u.num.sets, (size_t)body->u.num.nsets * sizeof *sets);
+    memcpy(v.u.num.syms, syms, (size_t)nsyms * sizeof *syms);
+    memcpy(v.u.num.syms + nsyms, body->u.num.syms, (size_t)body->u.num.nsyms * sizeof *syms);
+    return value_close(e, &v);
+}
+
 const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const Expr *value,
                         const Value *(*make)(Elab *, Env *, const Expr *), Span at) {
     IndexSet *sets[MAX_SETS], *static_sets[MAX_SETS];
@@ -822,20 +948,8 @@ const Value *elab_array(Elab *e, Env *env, int nbinds, const Bind *binds, const 
         sets[n++] = s;
     }
     const Value *body = bad ? value_error() : array_body(e, env, nstatic, static_binds, static_sets, static_syms, value, make);
-    if (body->kind != VK_ERROR) body = value_number(e, body, at, "an element of an array");
-    if (body->kind != VK_ERROR && body->u.num.nsets) {
-        Diag *d = elab_error(e, "E0225", value->at, "an element must be a number, and this is %s", value_describe(e, body));
-        diag_help(&e->front->sink, d, "give the array on the right its indices too: a[x] = b[x]");
-        body = value_error();
-    }
     for (int i = n - 1; i >= 0; i--) elab_leave(e, sets[i]);
-    if (body->kind == VK_ERROR) return body;
-    Value v = *body;
-    v.origin = at;
-    v.u.num.nsets = n, v.u.num.nsyms = nsyms;
-    memcpy(v.u.num.sets, sets, (size_t)n * sizeof *sets);
-    memcpy(v.u.num.syms, syms, (size_t)nsyms * sizeof *syms);
-    return value_close(e, &v);
+    return array_of(e, body, n, sets, nsyms, syms, value->at, at);
 }
 
 /* ---- expectations -------------------------------------------------------------------------------------------- */

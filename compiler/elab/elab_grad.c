@@ -138,7 +138,8 @@ static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Sp
     Ref point[MAX_PARTS], out[MAX_PARTS], at_point[MAX_PARTS];
     for (int i = 0; i < p.n; i++) point[i] = value_node_over(e, p.field[i], p.imaginary[i], nprefix, prefix);
 
-    GradMemo *memo = nprefix == 0 ? find_memo(e, f, q) : NULL, fresh = {0};
+    bool plain = nprefix == 0 && !f->u.func.replaced && !e->replaced;
+    GradMemo *memo = plain ? find_memo(e, f, q) : NULL, fresh = {0};
     if (!memo) {
         for (int i = 0; i < p.n; i++) {
             int64_t dims[IR_MAX_RANK];
@@ -165,7 +166,7 @@ static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Sp
         fresh.decl = f->u.func.decl, fresh.env = f->u.func.env, fresh.target = f->u.func.target;
         fresh.builtin = f->u.func.builtin, fresh.like = q, fresh.n = p.n;
         memcpy(fresh.out, out, sizeof out);
-        if (nprefix == 0) vec_push(&e->grads, fresh);
+        if (plain) vec_push(&e->grads, fresh);
         memo = &fresh;
     }
     for (int i = 0; i < p.n; i++) at_point[i] = ir_subst_arrays(e->ir, memo->out[i], p.n, memo->in, point);

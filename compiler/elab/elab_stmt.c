@@ -141,6 +141,23 @@ const Value *elab_input_like(Elab *e, const char *name, const Value *like, Span 
     return value_array(e, parts[0], parts[1], 0, NULL, like->u.num.nsets, like->u.num.sets, at);
 }
 
+/* The value of a state variable at the beginning of a step: inputs like its initial value,
+ * one for each component of a tuple; NULL when it is none of these. */
+static const Value *add_states(Elab *e, const char *name, const Value *init, Span at) {
+    const Value *in[64];
+    bool tuple = init->kind == VK_TUPLE;
+    int n = tuple ? init->u.tuple.n : 1;
+    for (int i = 0; i < n; i++)
+        if ((tuple ? init->u.tuple.items[i] : init)->kind != VK_NUM) return NULL;
+    for (int i = 0; i < n; i++) {
+        const Value *part = tuple ? init->u.tuple.items[i] : init;
+        in[i] = elab_input_like(e, tuple ? arena_printf(e->arena, "%s.%d", name, i) : name, part, at);
+        StateVar v = {name, at, part, in[i], NULL, tuple ? i : -1};
+        vec_push(&e->frame->states, v);
+    }
+    return value_tuple(e, n, in, at);
+}
+
 static void run_state(Elab *e, Run *r, const Stmt *s) {
     if (!e->frame || r->loops || e->depth > 0) {
         elab_error(e, "E0304", s->at, "`state` belongs directly into the body of a sampler");
@@ -150,14 +167,9 @@ static void run_state(Elab *e, Run *r, const Stmt *s) {
     const Value *init = s->nbinds ? elab_array(e, r->env, s->nbinds, s->binds, s->value, elab_expr, s->name_at[0])
                                   : value_close(e, elab_expr(e, r->env, s->value));
     if (init->kind == VK_INDEX) init = value_number(e, init, s->at, "`state`");
-    if (init->kind != VK_NUM) {
-        if (init->kind != VK_ERROR) elab_error(e, "E0304", s->value->at, "a state variable is a number or an array, and this is %s", value_describe(e, init));
-        fail(r);
-        return;
-    }
-    StateVar v = {s->names[0], s->at, init, elab_input_like(e, s->names[0], init, s->at), NULL};
-    vec_push(&e->frame->states, v);
-    bind(e, r, s->names[0], v.in, s->name_at[0]);
+    const Value *in = init->kind == VK_ERROR ? init : add_states(e, s->names[0], init, s->at);
+    if (!in) in = ELAB_FAIL(e, "E0304", s->value->at, "a state variable is a number, an array, or a tuple of them, and this is %s", value_describe(e, init));
+    bind(e, r, s->names[0], in, s->name_at[0]);
 }
 
 /* ---- accept, monitor, claims ----------------------------------------------------------------------- */
@@ -721,6 +733,8 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b) {
     for (int i = 0; i < e->frame->states.n; i++) {
         StateVar *v = &e->frame->states.data[i];
         v->out = env_find(r.env, v->name);
+        bool tuple = v->component >= 0 && v->out->kind == VK_TUPLE && v->component < v->out->u.tuple.n;
+        if (tuple) v->out = v->out->u.tuple.items[v->component];
         if (v->out->kind == VK_NUM && value_same_shape(v->out, v->in) && v->in->u.num.complex == v->out->u.num.complex) continue;
         elab_error(e, "E0304", v->at, "the state variable `%s` is %s after a step and was %s before", v->name, value_describe(e, v->out), value_describe(e, v->in));
         e->frame->q = value_error();

@@ -146,7 +146,9 @@ static void declare_param(Model *m, const Decl *d) {
         }
         if (!x) { e->globals = env_bind(e, e->globals, d->name, value_error()); return; }
     }
-    const Value *dflt = elab_expr(e, e->globals, d->value), *v = o ? elab_expr(e, e->globals, x) : dflt;
+    e->read.n = 0;
+    const Value *dflt = elab_expr(e, e->globals, d->value), *v = dflt;
+    if (o) e->read.n = 0, v = elab_expr(e, e->globals, x);
     double value, dflt_value = NAN, lo, hi;
     bool ok = v->kind != VK_ERROR;
     if (ok && v->kind == VK_NUM && !v->u.num.complex && v->u.num.nsets == 0 && !value_is_const(e, v, &value)) {
@@ -173,8 +175,10 @@ static void declare_param(Model *m, const Decl *d) {
     Value *named = value_new(e, VK_NUM, d->name_at);
     if (ok) named->u = v->u;
     named->name = d->name;
+    param_uses(e, named);
+    named->uses[named->nuses++] = named;                 /* room for one more is there */
     e->globals = env_bind(e, e->globals, d->name, ok ? named : value_error());
-    ParamInfo info = {d->name, d->name_at, ok ? value : NAN, dflt_value, ok && v->u.num.boolean, o != NULL, d->doc, d};
+    ParamInfo info = {d->name, ok ? named : NULL, d->name_at, ok ? value : NAN, dflt_value, ok && v->u.num.boolean, o != NULL, d->doc, d};
     vec_push(&m->params, info);
 }
 
@@ -185,6 +189,7 @@ static void bind_set(Model *m, const Decl *d, IndexSet *s) {
     Value *v = value_new(e, VK_SET, d->name_at);
     v->name = d->name;
     v->u.set = s;
+    param_uses(e, v);
     if (s) vec_push(&m->sets, s);
     e->globals = env_bind(e, e->globals, d->name, s ? v : value_error());
 }
@@ -199,12 +204,32 @@ static bool call_named(const Expr *x, const char *name) {
     return x->kind == EX_CALL && x->a->kind == EX_NAME && !strcmp(x->a->name, name);
 }
 
+/* Given points, in increasing order. */
+static IndexSet *make_points(Model *m, const Decl *d) {
+    Elab *e = m->elab;
+    const Expr *x = d->value;
+    if (x->n < 1 || x->nopts) {
+        elab_error(e, "E0217", x->at, "`points` takes the points of the grid");
+        return NULL;
+    }
+    double *at = arena_alloc(e->arena, (size_t)x->n * sizeof *at);
+    for (int i = 0; i < x->n; i++) {
+        if (!elab_const(e, e->globals, x->list[i], "a point of a grid", &at[i])) return NULL;
+        if (isfinite(at[i]) && (i == 0 || at[i] > at[i - 1])) continue;
+        elab_error(e, "E0230", x->list[i]->at, "the points of a grid are finite and increase, and this is %g%s", at[i],
+                   i ? arena_printf(e->arena, " after %g", at[i - 1]) : "");
+        return NULL;
+    }
+    return set_points(e, d->name, d->name_at, x->n, at);
+}
+
 static IndexSet *make_grid(Model *m, const Decl *d) {
     Elab *e = m->elab;
     const Expr *x = d->value;
     bool linear = call_named(x, "linspace"), logarithmic = call_named(x, "logspace");
+    if (call_named(x, "points")) return make_points(m, d);
     if (!linear && !logarithmic) {
-        elab_error(e, "E0230", x->at, "a grid is `linspace(from, to, points)` or `logspace(from, to, points)`");
+        elab_error(e, "E0230", x->at, "a grid is `linspace(from, to, points)`, `logspace(from, to, points)` or `points(a, b, …)`");
         return NULL;
     }
     double lo, hi;
@@ -444,6 +469,7 @@ static void declare_data(Model *m, Arena *arena, const Decl *d) {
             Ref im = v->u.num.complex ? evaluate_constant(e, value_node(e, v, true)) : 0;
             Value *out = (Value *)value_array(e, re, im, 0, NULL, v->u.num.nsets, v->u.num.sets, d->names_at[k]);
             out->name = d->names[k];
+            param_uses(e, out);
             v = out;
         }
         e->globals = env_bind(e, e->globals, d->names[k], v);
@@ -454,6 +480,7 @@ static void declare_data(Model *m, Arena *arena, const Decl *d) {
 
 static void declare(Model *m, Arena *arena, const Decl *d) {
     Elab *e = m->elab;
+    e->read.n = 0;
     switch (d->kind) {
     case DC_PARAM: declare_param(m, d); break;
     case DC_AXIS: declare_axis(m, d); break;

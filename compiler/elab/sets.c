@@ -62,6 +62,20 @@ IndexSet *set_grid(Elab *e, const char *name, Span at, double lo, double hi, int
     return s;
 }
 
+/* Given points, whose weights are those of the trapezium rule. */
+IndexSet *set_points(Elab *e, const char *name, Span at, int64_t n, const double *points) {
+    IndexSet *s = set_new(e, SET_GRID, name, at);
+    s->ext[0] = n;
+    s->coords = arena_alloc(e->arena, (size_t)n * sizeof(double));
+    s->weights = arena_alloc(e->arena, (size_t)n * sizeof(double));
+    memcpy(s->coords, points, (size_t)n * sizeof *points);
+    for (int64_t i = 0; i + 1 < n; i++) {
+        s->weights[i] += (points[i + 1] - points[i]) / 2;
+        s->weights[i + 1] += (points[i + 1] - points[i]) / 2;
+    }
+    return s;
+}
+
 IndexSet *set_lattice(Elab *e, const char *name, Span at, int rank, const int64_t *ext, const uint32_t *mode) {
     IndexSet *s = set_new(e, SET_LATTICE, name, at);
     s->rank = rank;

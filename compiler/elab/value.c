@@ -197,12 +197,14 @@ const Value *value_close(Elab *e, const Value *v) {
 
 /* ---- coercion -------------------------------------------------------------------------------- */
 
-/* The coordinate of a grid index: read from the table of coordinates (or computed,
+static bool surely_inside(Elab *e, Aff a, int64_t n);
+
+/* The coordinate of a grid index, 0 beyond the ends: read from the table of coordinates (or computed,
  * where the spacing makes that exact). */
 static const Value *grid_coordinate(Elab *e, const Value *v, Span at) {
     IndexSet *s = v->u.index.set;
     Ref table = ir_const_array(e->ir, 1, s->ext, s->coords);
-    Index ix = {v->u.index.c[0], IX_EXACT, s->ext[0]};
+    Index ix = {v->u.index.c[0], surely_inside(e, v->u.index.c[0], s->ext[0]) ? IX_EXACT : IX_ZERO, s->ext[0]};
     return value_real(e, ir_read(e->ir, table, &ix), at);
 }
 
@@ -232,6 +234,7 @@ const Value *value_number(Elab *e, const Value *v, Span at, const char *what) {
 const Value *value_part(Elab *e, const Value *v, bool imaginary) {
     Value *out = value_new(e, VK_NUM, v->origin);
     *out = *v;
+    out->nuses = 0;
     Ref part = imaginary ? v->u.num.im : v->u.num.re;
     out->u.num.re = part ? part : ir_const(e->ir, 0);
     out->u.num.im = 0;
@@ -510,8 +513,6 @@ static const Value *index_arithmetic(Elab *e, AstOp op, const Value *a, const Va
     }
     return NULL;
 }
-
-static bool surely_inside(Elab *e, Aff a, int64_t n);
 
 /* Indices beyond a periodic edge are the same place one period away. */
 static Index equality_index(Elab *e, const IndexSet *s, int i, Aff c) {

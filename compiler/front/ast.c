@@ -67,7 +67,7 @@ Expr *ast_if(Parse *p, Expr *a, Expr *b, Expr *c, Span at)
 Expr *ast_range(Parse *p, Expr *a, Expr *b, Span op_at, Span at)
 {
     Expr *e = ast_expr(p, EX_RANGE, at);
-    e->op_at = op_at, e->a = a, e->b = b;
+    e->op_at = op_at, e->a = a, e->b = b;        /* neither: `..`, the indices that are left */
     e = deeper(p, e, a);
     return e->kind == EX_ERROR ? e : deeper(p, e, b);
 }
@@ -579,9 +579,9 @@ static void print_at(const Expr *e, int least, Text *t)
         text_printf(t, ")");
         break;
     case EX_RANGE:
-        print_at(e->a, P_OR, t);
-        text_printf(t, " .. ");
-        print_at(e->b, P_OR, t);
+        if (e->a) print_at(e->a, P_OR, t);
+        text_printf(t, e->a ? " .. " : "..");
+        if (e->b) print_at(e->b, P_OR, t);
         break;
     }
     if (parens) text_printf(t, ")");

@@ -143,6 +143,23 @@ static void print_sample(const RunResult *r, const SampleData *d, FILE *out) {
     fprintf(out, "%s\n", d->interrupted ? " (interrupted)" : "");
 }
 
+/* What the user's sampler watches: not the hidden names, which have a point. */
+static bool is_shown(const SampleData *d, int monitor) {
+    const char *name = d->task->frame.monitors.data[monitor].name;
+    return strncmp(name, "accept.", 7) != 0 && strncmp(name, "warn.", 5) != 0;
+}
+
+static void print_monitors(const RunResult *r, const SampleData *d, FILE *out) {
+    const char *before = "  monitored: ";
+    for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
+        if (!is_shown(d, i)) continue;
+        Mean m = monitor_mean(d, i);
+        fprintf(out, "%s%s = %s", before, d->task->frame.monitors.data[i].name, format_value_error(r->arena, m.value, m.error));
+        before = ", ";
+    }
+    if (*before == ',') fputc('\n', out);
+}
+
 void output_table(const RunResult *r, FILE *out) {
     Table t = {.arena = r->arena};
     for (int i = 0; i < r->reports.n; i++) add_report(&t, r->reports.data[i]);
@@ -151,7 +168,10 @@ void output_table(const RunResult *r, FILE *out) {
         fputc('\n', out);
     }
     vec_free(&t.rows);
-    for (int i = 0; i < r->samples.n; i++) print_sample(r, r->samples.data[i], out);
+    for (int i = 0; i < r->samples.n; i++) {
+        print_sample(r, r->samples.data[i], out);
+        print_monitors(r, r->samples.data[i], out);
+    }
     for (int i = 0; i < r->diagnostics.n; i++) {
         const Diagnostic *d = &r->diagnostics.data[i];
         fprintf(out, "%s[%s]: %s\n", notice_words[d->notice], d->code, d->text);
@@ -222,6 +242,19 @@ static json_t *diagnostics_json(const RunResult *r) {
     return list;
 }
 
+static json_t *monitors_json(const SampleData *d) {
+    json_t *o = json_object();
+    for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
+        if (!is_shown(d, i)) continue;
+        Mean m = monitor_mean(d, i);
+        json_t *one = json_object();
+        json_object_set_new(one, "value", number(m.value));
+        json_object_set_new(one, "error", number(m.error));
+        json_object_set_new(o, d->task->frame.monitors.data[i].name, one);
+    }
+    return o;
+}
+
 static json_t *tails_json(const SampleData *d) {
     static const char *const verdicts[] = {[TAIL_EXPONENTIAL] = "exponential", [TAIL_POWER] = "power", [TAIL_UNDECIDED] = "undecided"};
     json_t *o = json_object();
@@ -254,6 +287,7 @@ static json_t *sample_json(const SampleData *d) {
     json_object_set_new(o, "acceptance", accepts ? number(a.accepted) : json_null());
     json_object_set_new(o, "ratio", accepts ? number(a.ratio) : json_null());
     json_object_set_new(o, "ratio_error", accepts ? number(a.ratio_error) : json_null());
+    json_object_set_new(o, "monitors", monitors_json(d));
     json_object_set_new(o, "tails", tails_json(d));
     json_object_set_new(o, "seconds", number(d->seconds));
     json_object_set_new(o, "warmup_seconds", number(d->warmup_seconds));

@@ -20,6 +20,9 @@ bool sample_acceptance(const SampleData *d, Acceptance *a);
 /* Series of a monitor of this name, or NULL. */
 const Series *sample_stat(const SampleData *d, const char *name);
 
+/* The mean of a monitor after the warm-up. */
+typedef struct Mean { double value, error; } Mean;
+Mean monitor_mean(const SampleData *d, int monitor);
 /* How the distribution of a monitor falls off. */
 TailResult monitor_tail(const SampleData *d, int monitor);
 

@@ -410,8 +410,16 @@ static void check_warnings(RunResult *r, const SampleData *d) {
         for (int64_t k = 0; s && k < d->chains * s->draws; k++) met += s->data[k];
         if (w->always) run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`: %s", d->task->method, w->text);
         else if (met > 0)
-            run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`, in %.2g %% of the steps: %s", d->task->method, 100 * met / total, w->text);
+            run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`, in %.3g %% of the steps: %s", d->task->method, 100 * met / total, w->text);
     }
+}
+
+Mean monitor_mean(const SampleData *d, int monitor) {
+    GammaResult g;
+    int64_t *length = equal_lengths(d->chains, d->stats[monitor].draws);
+    stats_gamma(d->stats[monitor].data, (int)d->chains, length, WINDOW, &g);
+    free(length);
+    return (Mean){g.value, g.error};
 }
 
 TailResult monitor_tail(const SampleData *d, int monitor) {

@@ -29,6 +29,7 @@ EXAMPLES = {                       # settings that make them small
     "oscillator.lqft": ["N=12", "T=6"],
     "my_sampler.lqft": ["L=4"],
     "complex_langevin.lqft": [],
+    "tempering.lqft": ["L=4"],
 }
 COUNTS = (1, 3, 8, 11, 16)
 MACHINE = {"seconds", "warmup_seconds", "compile_seconds", "timing", "files"}

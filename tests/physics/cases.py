@@ -536,6 +536,14 @@ CASES = [
           "right_z2.im": (-0.1480098981683971, 0.0003),
           "right_z4.re": (0.4238482250766012, 0.0003),
           "right_z4.im": (-0.2801319785866046, 0.0003)}),
+    # ---- parallel tempering; <M> = 0 (M_mean's own error is never 1 % of it)
+    Case("tempering 8x8 kappa=0.3", "examples/tempering.lqft",
+         "",
+         {"M_mean": (0, 0),
+          "absM": (2.087248, 0.000062),
+          "chi2": (280.374, 0.016),
+          "phi2": (4.76517, 0.00024),
+          "identity": (0.5, 0)}, loose=("M_mean",)),
     # ---- integrators: order of the energy error, and reversibility
     Case("integrators", "tests/physics/integrators.lqft",
          "",
