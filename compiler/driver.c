@@ -175,10 +175,6 @@ int session_check(Session *s, const RunOptions *o) {
     return unused_overrides(s, o);
 }
 
-static const SampleData *data_of(const RunResult *r, const ReportTask *t) {
-    return t->sample ? r->samples.data[t->sample->index] : NULL;
-}
-
 static int run_task(RunResult *r, Task *t) {
     switch (t->kind) {
     case TASK_SAMPLE: {
@@ -191,7 +187,7 @@ static int run_task(RunResult *r, Task *t) {
         return status;
     }
     case TASK_REPORT: {
-        ReportResult *result = summarize_report(r, t->report, data_of(r, t->report));
+        ReportResult *result = summarize_report(r, t->report);
         vec_push(&r->reports, result);
         return 0;
     }
@@ -201,7 +197,7 @@ static int run_task(RunResult *r, Task *t) {
         for (int i = 0; i < t->texts.n; i++) {
             if (!t->reports.data[i]) { fprintf(stderr, "%s ", t->texts.data[i]); continue; }
             const ReportTask *q = t->reports.data[i];
-            ReportResult *result = summarize_report(r, q, data_of(r, q));
+            ReportResult *result = summarize_report(r, q);
             fprintf(stderr, "%s = %s ", t->texts.data[i], format_value_error(r->arena, result->value[0], result->error[0]));
         }
         fprintf(stderr, "\n");

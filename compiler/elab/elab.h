@@ -350,13 +350,16 @@ typedef struct SampleTask {
     Span         accept_at;
 } SampleTask;
 
+/* A mean over the configurations of a sample: the real or imaginary part of a primary. */
+typedef struct ReportInput { SampleTask *sample; int primary; bool imaginary; } ReportInput;
+
 typedef struct ReportTask {
     const Decl *decl;
     const char *name;
-    SampleTask *sample;              /* whose expectations it uses; NULL: none */
     const Value *value;              /* closed, in terms of the primaries' inputs */
-    IrFunc      eval;                /* in: primaries of the sample; out: value (re, im) */
-    IrFunc      vjp;                 /* in: primaries, seed; out: gradient per primary */
+    VEC(ReportInput) inputs;         /* the means that it depends on, by sample */
+    IrFunc      eval;                /* in: these means; out: value */
+    IrFunc      vjp;                 /* in: these means, seed; out: gradient for each */
     bool        has_vjp;
 } ReportTask;
 

@@ -442,7 +442,7 @@ static SampleTask *plan_sample(Model *m, Plan *p, const Decl *d, bool claims, in
 
 static ReportTask *new_report(Elab *e, const Decl *d, const char *name, const Value *v) {
     ReportTask *r = arena_alloc(e->arena, sizeof *r);
-    r->decl = d, r->name = name, r->sample = e->sample, r->value = v;
+    r->decl = d, r->name = name, r->value = v;
     return r;
 }
 
@@ -595,39 +595,32 @@ static void close_measure(Elab *e, SampleTask *t) {
     finish_func(f, arena_printf(e->arena, "measure%d", t->index), e->ir);
 }
 
-/* The error of a value that mixes two ensembles would need both: refused. */
-static bool one_ensemble(Elab *e, const Plan *p, const ReportTask *r, Ref node) {
+/* The means that a value depends on, of all samples before it. */
+static void find_inputs(Elab *e, const Plan *p, ReportTask *r, Ref node) {
     for (int i = 0; i < p->tasks.n; i++) {
-        const SampleTask *t = p->tasks.data[i]->kind == TASK_SAMPLE ? p->tasks.data[i]->sample : NULL;
-        for (int k = 0; t && t != r->sample && k < t->primaries.n; k++) {
-            const Primary *q = &t->primaries.data[k];
-            if (!ir_depends(e->ir, node, q->input_re) && !(q->input_im && ir_depends(e->ir, node, q->input_im))) continue;
-            Diag *d = elab_error(e, "E0226", r->decl->at, "this uses an expectation value of another `sample` than the last one before it");
-            diag_label(&e->front->sink, d, q->at, "taken over the configurations of an earlier `sample`");
-            diag_help(&e->front->sink, d, "report each of the two, and combine the values and errors");
-            return false;
-        }
+        SampleTask *t = p->tasks.data[i]->kind == TASK_SAMPLE ? p->tasks.data[i]->sample : NULL;
+        for (int k = 0; t && k < t->primaries.n; k++)
+            for (int part = 0; part < 2; part++) {
+                Ref mean = part ? t->primaries.data[k].input_im : t->primaries.data[k].input_re;
+                ReportInput in = {t, k, part == 1};
+                if (mean && ir_depends(e->ir, node, mean)) vec_push(&r->inputs, in);
+            }
     }
-    return true;
 }
 
 static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
-    Ref inputs[1024], grads[1024], node = value_node(e, r->value, false);
-    int n = 0;
-    if (!one_ensemble(e, p, r, node)) return false;
-    if (r->sample && 2*r->sample->primaries.n + 2 > LQ_COUNT(inputs)) {
-        elab_error(e, "E0226", r->decl->at, "more than %d expectation values of one `sample`", LQ_COUNT(inputs)/2 - 1);
-        return false;
-    }
-    for (int i = 0; r->sample && i < r->sample->primaries.n && n + 2 < LQ_COUNT(inputs); i++) {
-        inputs[n++] = r->sample->primaries.data[i].input_re;
-        if (r->sample->primaries.data[i].input_im) inputs[n++] = r->sample->primaries.data[i].input_im;
+    Ref node = value_node(e, r->value, false);
+    find_inputs(e, p, r, node);
+    int n = r->inputs.n;
+    Ref *inputs = arena_alloc(e->arena, (size_t)(n + 1) * sizeof *inputs), *grads = arena_alloc(e->arena, (size_t)(n + 1) * sizeof *grads);
+    for (int i = 0; i < n; i++) {
+        const ReportInput *in = &r->inputs.data[i];
+        const Primary *q = &in->sample->primaries.data[in->primary];
+        inputs[i] = in->imaginary ? q->input_im : q->input_re;
     }
     r->eval = (IrFunc){.in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
     finish_func(&r->eval, "report", e->ir);
-    bool depends = false;
-    for (int i = 0; i < n && !depends; i++) depends = ir_depends(e->ir, node, inputs[i]);
-    if (!depends) return true;
+    if (n == 0) return true;
     int64_t dims[IR_MAX_RANK];
     int rank = NODE(e->ir, node)->rank;
     for (int i = 0; i < rank; i++) dims[i] = NDIM(e->ir, node, i);

@@ -62,6 +62,7 @@ typedef struct ReportResult {
     int64_t n;                        /* elements; 1 for a number */
     int     rank; int64_t shape[IR_MAX_RANK];
     double *value, *error, *tau_int, *tau_int_error, *ess, *rhat;   /* [n] each; rhat NaN: not defined */
+    double *draws;                    /* of the sample whose tau_int this is, in all chains */
     bool    exact;                    /* depends on no expectation value */
 } ReportResult;
 
@@ -104,9 +105,9 @@ int sample_run(RunResult *r, SampleTask *t, SampleData **out);
 
 /* ---- summary.c ---- */
 
-/* Statistics of one report from the series of its sample task. Evaluates task->eval at the
- * means and task->vjp for the gradient, with the interpreter. */
-ReportResult *summarize_report(RunResult *r, const ReportTask *t, const SampleData *data);
+/* Statistics of one report from the series of the samples it depends on. Evaluates task->eval
+ * at the means and task->vjp for the gradient, with the interpreter. */
+ReportResult *summarize_report(RunResult *r, const ReportTask *t);
 /* Acceptance, <exp(-dH)>, stuck chains, short or unthermalised runs. */
 void summarize_sample(RunResult *r, const SampleData *data);
 

@@ -86,8 +86,7 @@ static const char *place_of(RunResult *r, const char *path) {
 const ReportResult *result_of(RunResult *r, const ReportTask *t) {
     for (int i = 0; i < r->reports.n; i++)
         if (r->reports.data[i]->task == t) return r->reports.data[i];
-    const SampleData *d = t->sample && t->sample->index < r->samples.n ? r->samples.data[t->sample->index] : NULL;
-    return summarize_report(r, t, d);
+    return summarize_report(r, t);
 }
 
 int value_axes(Arena *arena, const Value *v, Axis *out) {

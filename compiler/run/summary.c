@@ -35,46 +35,63 @@ static int64_t *equal_lengths(int64_t chains, int64_t draws) {
 /* One input of a report's function: a mean, and where its series lies. */
 typedef struct Input {
     const Series *series;
+    int     ensemble;
     int64_t offset, n;                /* elements offset … offset+n-1 of each draw */
     double *mean;
 } Input;
 
+/* The configurations of one sample: independent of those of the others. */
+typedef struct Ensemble {
+    const SampleData *data;
+    int64_t  draws, stride;           /* draws that all series in use have, every `stride` */
+    int64_t *length;                  /* of each chain */
+} Ensemble;
+
 typedef struct Inputs {
-    Input  *at; int n;
-    int64_t chains, draws, stride;    /* draws that all series in use have, every `stride` */
-    Arena  *arena;
+    Input    *at; int n;
+    Ensemble *ensembles; int nensembles;
+    int64_t   longest;                /* values of the longest projected series */
+    bool      missing;                /* a sample was interrupted before its first draw */
 } Inputs;
 
-static void compute_mean(const Inputs *in, Input *x) {
+static void compute_mean(const Input *x, int64_t chains) {
     const Series *s = x->series;
-    int64_t rows = in->chains * s->draws;
+    int64_t rows = chains * s->draws;
     for (int64_t k = 0; k < x->n; k++) x->mean[k] = 0;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t k = 0; k < x->n; k++) x->mean[k] += s->data[i * s->n + x->offset + k];
     for (int64_t k = 0; k < x->n; k++) x->mean[k] /= (double)rows;
 }
 
-/* In the order of the primaries, which is that of the function's inputs. Means of
- * primaries that the report does not depend on are left alone: they may be long. */
-static Inputs make_inputs(Arena *arena, const ReportTask *t, const SampleData *d) {
-    Inputs in = {.arena = arena, .stride = 1};
-    if (!t->sample || !d) return in;
-    in.chains = d->chains;
-    in.at = arena_alloc(arena, (2 * (size_t)d->nprimaries + 1) * sizeof *in.at);
-    for (int p = 0; p < d->nprimaries; p++) {
-        const Primary *prim = &t->sample->primaries.data[p];
-        int parts = prim->input_im ? 2 : 1;
-        for (int k = 0; k < parts; k++) {
-            int64_t n = d->primaries[p].n / parts;
-            Input x = {&d->primaries[p], k * n, n, arena_alloc(arena, (size_t)(n + 1) * sizeof(double))};
-            if (ir_depends(t->eval.ir, t->eval.out[0], k ? prim->input_im : prim->input_re)) {
-                compute_mean(&in, &x);
-                if (x.series->stride > in.stride) in.stride = x.series->stride;
-            }
-            in.at[in.n++] = x;
-        }
+static int ensemble_of(Inputs *in, const SampleData *d) {
+    for (int i = 0; i < in->nensembles; i++)
+        if (in->ensembles[i].data == d) return i;
+    in->ensembles[in->nensembles] = (Ensemble){.data = d, .stride = 1};
+    return in->nensembles++;
+}
+
+/* In the order of the function's inputs. */
+static Inputs make_inputs(Arena *arena, const RunResult *r, const ReportTask *t) {
+    Inputs in = {.at = arena_alloc(arena, (size_t)(t->inputs.n + 1) * sizeof *in.at),
+                 .ensembles = arena_alloc(arena, (size_t)(t->inputs.n + 1) * sizeof *in.ensembles)};
+    for (int i = 0; i < t->inputs.n; i++) {
+        const ReportInput *q = &t->inputs.data[i];
+        if (q->sample->index >= r->samples.n) { in.missing = true; return in; }
+        const SampleData *d = r->samples.data[q->sample->index];
+        const Series *s = &d->primaries[q->primary];
+        int64_t n = s->n / (q->sample->primaries.data[q->primary].input_im ? 2 : 1);
+        Input x = {s, ensemble_of(&in, d), q->imaginary ? n : 0, n, arena_alloc(arena, (size_t)(n + 1) * sizeof(double))};
+        compute_mean(&x, d->chains);
+        if (s->stride > in.ensembles[x.ensemble].stride) in.ensembles[x.ensemble].stride = s->stride;
+        in.at[in.n++] = x;
     }
-    in.draws = (d->draws + in.stride - 1) / in.stride;
+    for (int i = 0; i < in.nensembles; i++) {
+        Ensemble *m = &in.ensembles[i];
+        m->draws = (m->data->draws + m->stride - 1) / m->stride;
+        m->length = arena_alloc(arena, (size_t)m->data->chains * sizeof *m->length);
+        for (int64_t c = 0; c < m->data->chains; c++) m->length[c] = m->draws;
+        if (m->data->chains * m->draws > in.longest) in.longest = m->data->chains * m->draws;
+    }
     return in;
 }
 
@@ -86,7 +103,7 @@ typedef struct Gradient { Column *at; int64_t n; } Gradient;
 
 static void evaluate(const ReportTask *t, const Inputs *in, double *value) {
     const double **args = lq_alloc((size_t)(t->eval.nin + 1) * sizeof *args);
-    for (int i = 0; i < t->eval.nin; i++) args[i] = i < in->n ? in->at[i].mean : NULL;
+    for (int i = 0; i < t->eval.nin; i++) args[i] = in->at[i].mean;
     interp_call(&t->eval, args, &value, (RandKey){0});
     free(args);
 }
@@ -128,57 +145,73 @@ static Gradient *gradients(Arena *arena, const ReportTask *t, const Inputs *in, 
 typedef struct Analysis {
     const Inputs   *in;
     const Gradient *gradients;
-    const int64_t  *length;
     double        **work;             /* one projected series for each worker */
     ReportResult   *result;
 } Analysis;
 
-/* Draws outside, columns inside: the columns of one draw lie together. */
-static void project(const Inputs *in, const Gradient *g, double *out) {
-    for (int64_t c = 0; c < in->chains; c++)
-        for (int64_t d = 0; d < in->draws; d++) {
+/* Draws outside, columns inside: the columns of one draw lie together.  False when the
+ * element does not depend on this ensemble. */
+static bool project(const Inputs *in, int ensemble, const Gradient *g, double *out) {
+    const Ensemble *m = &in->ensembles[ensemble];
+    bool depends = false;
+    for (int64_t i = 0; i < g->n; i++) depends |= in->at[g->at[i].input].ensemble == ensemble;
+    for (int64_t c = 0; depends && c < m->data->chains; c++)
+        for (int64_t d = 0; d < m->draws; d++) {
             double sum = 0;
             for (int64_t i = 0; i < g->n; i++) {
                 const Column *col = &g->at[i];
                 const Input *x = &in->at[col->input];
-                int64_t row = c * x->series->draws + d * (in->stride / x->series->stride);
+                if (x->ensemble != ensemble) continue;
+                int64_t row = c * x->series->draws + d * (m->stride / x->series->stride);
                 sum += col->g * (x->series->data[row * x->series->n + x->offset + col->k] - x->mean[col->k]);
             }
-            out[c * in->draws + d] = sum;
+            out[c * m->draws + d] = sum;
         }
+    return depends;
+}
+
+/* Ensembles are independent: their errors add in quadrature.  Of the rest the report has
+ * what is worst: the smallest effective size, the largest R-hat, and the tau_int that is
+ * longest for the draws that there are. */
+static void combine(ReportResult *r, int64_t k, bool first, const Ensemble *m, const GammaResult *g, double rhat, double ess) {
+    double total = (double)m->data->chains * (double)m->data->draws, tau = g->tau_int * (double)m->stride;   /* in draws, even when few were kept */
+    r->error[k] = first ? g->error : hypot(r->error[k], g->error);
+    if (first || tau / total > r->tau_int[k] / r->draws[k])
+        r->tau_int[k] = tau, r->tau_int_error[k] = g->tau_int_error * (double)m->stride, r->draws[k] = total;
+    r->rhat[k] = first ? rhat : fmax(r->rhat[k], rhat);
+    r->ess[k] = first ? ess : fmin(r->ess[k], ess);
 }
 
 /* A task of the pool: the statistics of one element. */
 static void analyse(void *ctx, int64_t k, int worker) {
     Analysis *a = ctx;
     ReportResult *r = a->result;
-    if (a->gradients[k].n == 0) {                       /* this element is a constant */
-        r->tau_int[k] = r->tau_int_error[k] = r->ess[k] = r->rhat[k] = NAN;
-        return;
-    }
+    r->tau_int[k] = r->tau_int_error[k] = r->ess[k] = r->rhat[k] = NAN;      /* of a constant */
+    if (!a->work[worker]) a->work[worker] = lq_alloc((size_t)(a->in->longest + 1) * sizeof **a->work);
     double *series = a->work[worker];
-    if (!series) series = a->work[worker] = lq_alloc((size_t)(a->in->chains * a->in->draws + 1) * sizeof *series);
-    project(a->in, &a->gradients[k], series);
-    GammaResult g;
-    int chains = (int)a->in->chains;
-    stats_gamma_projected(series, chains, a->length, WINDOW, r->value[k], &g);
-    r->error[k] = g.error;
-    r->tau_int[k] = g.tau_int * (double)a->in->stride;          /* in draws, even when few were kept */
-    r->tau_int_error[k] = g.tau_int_error * (double)a->in->stride;
-    stats_mixing(series, chains, a->length, &r->rhat[k], &r->ess[k]);
+    bool first = true;
+    for (int i = 0; i < a->in->nensembles; i++) {
+        if (!project(a->in, i, &a->gradients[k], series)) continue;
+        const Ensemble *m = &a->in->ensembles[i];
+        int chains = (int)m->data->chains;
+        double rhat, ess;
+        GammaResult g;
+        stats_gamma_projected(series, chains, m->length, WINDOW, r->value[k], &g);
+        stats_mixing(series, chains, m->length, &rhat, &ess);
+        combine(r, k, first, m, &g, rhat, ess);
+        first = false;
+    }
 }
 
 static void analyse_all(const RunOptions *o, ReportResult *r, const Inputs *in, const Gradient *g) {
     Pool *pool = pool_new(r->n > 1 ? o->threads : 1);
     int workers = pool_size(pool);
-    int64_t *length = equal_lengths(in->chains, in->draws);
-    Analysis a = {in, g, length, lq_alloc((size_t)workers * sizeof *a.work), r};
+    Analysis a = {in, g, lq_alloc((size_t)workers * sizeof *a.work), r};
     for (int i = 0; i < workers; i++) a.work[i] = NULL;
     pool_run(pool, r->n, analyse, &a);
     pool_free(pool);
     for (int i = 0; i < workers; i++) free(a.work[i]);
     free(a.work);
-    free(length);
 }
 
 static void set_exact(ReportResult *r) {
@@ -215,9 +248,9 @@ static void check_finite(RunResult *run, const ReportResult *r) {
     }
 }
 
-static void check_length(RunResult *run, const ReportResult *r, const SampleData *d) {
+static void check_length(RunResult *run, const ReportResult *r) {
     int64_t k = largest(r, r->tau_int);
-    double total = (double)d->chains * (double)d->draws;
+    double total = k < 0 ? 0 : r->draws[k];
     if (k < 0 || !(total < 50 * r->tau_int[k])) return;
     run_diagnostic(run, NOTICE_WARNING, "D0104", "`%s`%s has tau_int = %.3g draws, and the %.0f draws of all chains are fewer than 50 tau_int: "
                    "its error is uncertain and probably too small. Take at least %.0f draws in all, or thin the chain.",
@@ -245,15 +278,15 @@ static ReportResult *new_result(Arena *arena, const ReportTask *t) {
     for (int i = 0; i < r->rank; i++) r->shape[i] = NDIM(ir, out, i);
     r->value = column(arena, r->n), r->error = column(arena, r->n);
     r->tau_int = column(arena, r->n), r->tau_int_error = column(arena, r->n);
-    r->ess = column(arena, r->n), r->rhat = column(arena, r->n);
+    r->ess = column(arena, r->n), r->rhat = column(arena, r->n), r->draws = column(arena, r->n);
     return r;
 }
 
-ReportResult *summarize_report(RunResult *run, const ReportTask *t, const SampleData *data) {
+ReportResult *summarize_report(RunResult *run, const ReportTask *t) {
     ReportResult *r = new_result(run->arena, t);
     Arena *scratch = arena_new();
-    Inputs in = make_inputs(scratch, t, data);
-    if (t->has_vjp && !data) {                      /* interrupted before the first draw */
+    Inputs in = make_inputs(scratch, run, t);
+    if (in.missing) {                               /* interrupted before the first draw */
         for (int64_t k = 0; k < r->n; k++) r->value[k] = NAN;
         set_exact(r);
         arena_free(scratch);
@@ -264,7 +297,7 @@ ReportResult *summarize_report(RunResult *run, const ReportTask *t, const Sample
         set_exact(r);
     } else {
         analyse_all(run->options, r, &in, gradients(scratch, t, &in, r->n));
-        check_length(run, r, data);
+        check_length(run, r);
         check_mixing(run, r);
     }
     check_finite(run, r);
@@ -402,13 +435,21 @@ static void check_thermalised(RunResult *r, const SampleData *d, int which) {
 
 /* ---- what the sampler itself has to say ---------------------------------------------------------- */
 
+/* Several samples by the same method say it once. */
+static bool is_said(const RunResult *r, const char *text) {
+    for (int i = 0; i < r->diagnostics.n; i++)
+        if (!strcmp(r->diagnostics.data[i].text, text)) return true;
+    return false;
+}
+
 static void check_warnings(RunResult *r, const SampleData *d) {
     for (int i = 0; i < d->task->frame.warnings.n; i++) {
         const Warning *w = &d->task->frame.warnings.data[i];
         const Series *s = w->always ? NULL : sample_stat(d, w->name);
         double met = 0, total = s ? (double)d->chains * (double)s->draws : 1;
         for (int64_t k = 0; s && k < d->chains * s->draws; k++) met += s->data[k];
-        if (w->always) run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`: %s", d->task->method, w->text);
+        const char *always = arena_printf(r->arena, "`%s`: %s", d->task->method, w->text);
+        if (w->always && !is_said(r, always)) run_diagnostic(r, NOTICE_WARNING, "D0109", "%s", always);
         else if (met > 0)
             run_diagnostic(r, NOTICE_WARNING, "D0109", "`%s`, in %.3g %% of the steps: %s", d->task->method, 100 * met / total, w->text);
     }

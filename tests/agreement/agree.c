@@ -339,17 +339,24 @@ static bool run_slope(Prog *p, struct Slope *s) {
 
 /* ---- a whole program --------------------------------------------------------------------------------------- */
 
+/* Where the measurements of a step have the mean that a report asks for. */
+static int output_of(const ReportInput *in) {
+    int output = in->imaginary;
+    for (int k = 0; k < in->primary; k++) output += in->sample->primaries.data[k].input_im ? 2 : 1;
+    return output;
+}
+
 /* A report called …_left is what is left of an identity: 0 on each configuration. */
 static void check_identities(const Prog *p, const SampleTask *t, double *const *measured) {
     for (int i = 0; i < p->s.plan->tasks.n; i++) {
         ReportTask *r = p->s.plan->tasks.data[i]->report;
         size_t length = r && r->name ? strlen(r->name) : 0;
-        if (p->s.plan->tasks.data[i]->kind != TASK_REPORT || r->sample != t || length < 5 || strcmp(r->name + length - 5, "_left")) continue;
+        if (p->s.plan->tasks.data[i]->kind != TASK_REPORT || r->inputs.n == 0 || r->inputs.data[0].sample != t || length < 5 || strcmp(r->name + length - 5, "_left")) continue;
         double **one = lq_alloc((size_t)(r->eval.nin + 1) * sizeof *one), **left = outputs(&r->eval, 1);
         for (int k = 0; k < r->eval.nin; k++) {
             int64_t n = ir_elements(r->eval.ir, r->eval.in[k]);
             one[k] = numbers(n);
-            for (int64_t j = 0; j < n; j++) one[k][j] = measured[k][j * LANES];
+            for (int64_t j = 0; j < n; j++) one[k][j] = measured[output_of(&r->inputs.data[k])][j * LANES];
         }
         interp_call(&r->eval, (const double *const *)one, left, (RandKey){SEED, 0, 0});
         for (int64_t j = 0; j < ir_elements(r->eval.ir, r->eval.out[0]); j++)

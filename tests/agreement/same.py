@@ -30,6 +30,7 @@ EXAMPLES = {                       # settings that make them small
     "my_sampler.lqft": ["L=4"],
     "complex_langevin.lqft": [],
     "tempering.lqft": ["L=4"],
+    "langevin.lqft": ["L=4"],
 }
 COUNTS = (1, 3, 8, 11, 16)
 MACHINE = {"seconds", "warmup_seconds", "compile_seconds", "timing", "files"}
@@ -152,7 +153,7 @@ def main():
     a.add_argument("--seed", default="same")
     a.add_argument("--jobs", type=int, default=2)
     o = a.parse_args()
-    jobs = [(o.lqft, os.path.join(ROOT, "examples", n), s, {"xy.lqft": "vortex_density", "oscillator.lqft": "x", "complex_langevin.lqft": "abs(z)"}.get(n, "M")) for n, s in EXAMPLES.items()]
+    jobs = [(o.lqft, os.path.join(ROOT, "examples", n), s, {"xy.lqft": "vortex_density", "oscillator.lqft": "x", "complex_langevin.lqft": "abs(z)", "langevin.lqft": "phi2"}.get(n, "M")) for n, s in EXAMPLES.items()]
     with tempfile.TemporaryDirectory() as programs:
         if o.many:
             subprocess.run([sys.executable, os.path.join(HERE, "gen.py"), "--seed", o.seed, "--count", str(o.many), "--out", programs], check=True)
