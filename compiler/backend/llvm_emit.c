@@ -65,6 +65,22 @@ static void emit_rearrangement(Func *f, const KCopy *c, Val at) {
     ll_loop_end(f, &l);
 }
 
+/* To or from a ring, row by row. */
+static void emit_copy_of_rows(Func *f, const KCopy *c, Val at) {
+    Unit *u = f->u;
+    const KBuf *dst = buf_get(f, c->dst), *src = buf_get(f, c->src), *ring = src->slots ? src : dst;
+    int64_t n = ring->n / ring->rows;
+    Loop l = ll_loop_begin(f, 0, ring->rows, "row");
+    Val from = l.i, to = l.i;
+    if (src->slots) from = ll_ring_slot(f, c->src, l_load(u, u->i64, f->first[c->src], 8), l.i);
+    if (dst->slots) to = ll_ring_slot(f, c->dst, l_load(u, u->i64, f->first[c->dst], 8), l.i);
+    to = l_add(u, l_mul(u, to, n), at);
+    LLVMBuildMemCpy(u->b, l_at(u, buf_address(f, c->dst), l_mul(u, to, buf_width(f, c->dst))), 8,
+                    l_at(u, buf_address(f, c->src), l_mul(u, from, n * buf_width(f, c->src))), 8,
+                    l_int(u, n * buf_width(f, c->src) * 8));
+    ll_loop_end(f, &l);
+}
+
 static void emit_copy(Func *f, const KCopy *c) {
     Unit *u = f->u;
     Nest none = {.f = f, .k = &(KKernel){0}};       /* no axes: loop symbols only */
@@ -76,6 +92,11 @@ static void emit_copy(Func *f, const KCopy *c) {
     for (int i = 0; i < where->n; i++) whole &= where->t[i].c % row == 0;
     if (!whole && (buf_split(f, c->dst) || buf_split(f, c->src))) {
         emit_rearrangement(f, c, at);
+        return;
+    }
+    if (buf_get(f, c->dst)->slots || buf_get(f, c->src)->slots) {
+        if (buf_width(f, c->dst) == buf_width(f, c->src)) emit_copy_of_rows(f, c, at);
+        else ll_wrong(u, "a ring copied from a uniform buffer");
         return;
     }
     Val dst = l_at(u, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
@@ -110,11 +131,15 @@ static void emit_active(Func *f, int buf, BasicBlock after) {
 static void emit_loop(Func *f, const KLoop *k) {
     Unit *u = f->u;
     if (k->trip <= 0) return;
+    f->trip[k->loop] = k->trip;
+    if (k->sweep.radius >= 0) {
+        ll_sweep(f, k);
+        return;
+    }
     BasicBlock after = k->active >= 0 ? l_block(f, "inactive") : NULL;
     Loop l = ll_loop_begin(f, 0, k->trip, "loop");
     if (after) emit_active(f, k->carry[k->active].cur, after);
     f->iteration[k->loop] = l.i;
-    f->trip[k->loop] = k->trip;
     emit_statements(f, k->body, k->nbody);
     f->iteration[k->loop] = NULL;
     for (int i = 0; i < k->ncarry; i++) exchange(f, &k->carry[i]);
@@ -214,6 +239,15 @@ static void make_slots(Func *f, const KStmt *s, int n) {
     }
 }
 
+static void make_rings(Func *f) {
+    Unit *u = f->u;
+    for (int i = 0; i < f->p->nbufs; i++) {
+        if (!buf_get(f, i)->slots) continue;
+        f->first[i] = LLVMBuildAlloca(u->b, u->i64, "first");
+        LLVMBuildStore(u->b, l_int(u, buf_get(f, i)->lead), f->first[i]);
+    }
+}
+
 /* An output that a loop exchanged may have ended in its partner's memory. */
 static void settle_outputs(Func *f) {
     Unit *u = f->u;
@@ -254,6 +288,8 @@ static void func_begin(Func *f) {
     size_t nodes = (size_t)f->p->ir->nodes.n, nbufs = (size_t)f->p->nbufs;
     f->base = zeroed(nbufs, sizeof *f->base);
     f->slot = zeroed(nbufs, sizeof *f->slot);
+    f->first = zeroed(nbufs, sizeof *f->first);
+    f->first_now = zeroed(nbufs, sizeof *f->first_now);
     f->value = zeroed(nodes, sizeof *f->value);
     f->level = zeroed(nodes, sizeof *f->level);
     f->seen = zeroed(nodes, sizeof *f->seen);
@@ -261,6 +297,7 @@ static void func_begin(Func *f) {
     l_goto_end(u, l_block(f, "entry"));
     find_buffers(f);
     make_slots(f, f->p->stmts, f->p->nstmts);
+    make_rings(f);
     f->iteration = zeroed(f->nloops, sizeof *f->iteration);
     f->trip = zeroed(f->nloops, sizeof *f->trip);
     f->seed = call_field(f, 3), f->step = call_field(f, 4), f->chains = call_field(f, 5);
@@ -273,6 +310,8 @@ static void func_begin(Func *f) {
 static void func_end(Func *f) {
     free(f->base);
     free(f->slot);
+    free(f->first);
+    free(f->first_now);
     free(f->value);
     free(f->level);
     free(f->seen);

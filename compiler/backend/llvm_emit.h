@@ -38,6 +38,8 @@ typedef struct Func {
     Val    allocas;                        /* stack slots are made before this instruction */
     Val   *base;                           /* by buffer: address */
     Val   *slot;                           /* by buffer: where the address is, or NULL */
+    Val   *first;                          /* by buffer: a ring's first, in a stack slot, or NULL */
+    Val   *first_now;                      /* its value in the sweep being emitted, or NULL */
     Val   *iteration;                      /* by loop number: i64, while inside */
     int64_t *trip;                         /* by loop number */
     uint32_t nloops;
@@ -80,10 +82,20 @@ typedef struct Stream {
  * the finished parts, the band, the finished bands (NULL: one band), where the band ends. */
 typedef struct Sum { Val row, parts, band, total, band_end; } Sum;
 
+/* A row of a sweep: its number, which in a wave may lie outside; the same modulo the rows;
+ * the block before the sweep; the loop that is swept. */
+typedef struct Row {
+    Val number, wrapped;
+    BasicBlock outside;
+    uint32_t loop;
+    bool wave;
+} Row;
+
 /* A kernel being emitted. */
 typedef struct Nest {
     Func *f;
     const KKernel *k;
+    const Row *sweep;                  /* the row that is made, or NULL: all of them */
     bool  across;                      /* lanes are parts of the innermost axis of this kernel */
     int64_t length;                    /* iterations of the innermost loop */
     int   depth;                       /* level of `here` */
@@ -133,6 +145,14 @@ void ll_at_level(Nest *z, int level);
 /* ==== llvm_nest.c =============================================================== */
 
 void ll_kernel(Func *f, const KKernel *k);
+/* One row of it; code that does not depend on the row goes into row->outside. */
+void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
+
+/* ==== llvm_sweep.c ============================================================== */
+
+void ll_sweep(Func *f, const KLoop *l);
+/* Where row y of a ring is, in rows. */
+Val  ll_ring_slot(Func *f, int buf, Val first, Val y);
 
 /* ==== llvm_index.c ============================================================== */
 
@@ -147,8 +167,10 @@ Place ll_place(Nest *z, const Index *ix);
 void  ll_offset_add(Nest *z, Offset *o, const Index *ix, const Place *p, int64_t stride);
 void  ll_offset_add_split(Nest *z, Offset *o, int level, Val e, int64_t n);
 Val   ll_offset_address(Nest *z, const Offset *o, int buf, int level);
-/* The element of the point, over the first naxes axes. */
-Val   ll_own_address(Nest *z, int buf, int naxes);
+/* The element of the point, over the first naxes axes; in a ring so many rows ahead. */
+Val   ll_own_address(Nest *z, int buf, int naxes, int64_t ahead);
+/* The first index of a read of a ring. */
+void  ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place *p, int64_t stride);
 /* When lanes are sites: place of element e of a row of n, of an array with such rows. */
 Val   ll_split(Unit *u, Val e, int64_t n);
 Val   ll_split_element(Unit *u, Val e, int64_t n);

@@ -257,7 +257,7 @@ static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
     bool row = z->across && naxes == z->k->rank, single = buf_single(f, root->buf) && !row;
-    Val address = ll_own_address(z, root->buf, naxes);
+    Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
     v = ll_as_real(u, v);
     if (!single) v = ll_as_vector(u, v);
@@ -537,28 +537,47 @@ static void emit_empty(Func *f, const KKernel *k) {
     }
 }
 
+static void nest_begin(Nest *z, Func *f, const KKernel *k) {
+    *z = (Nest){.f = f, .k = k};
+    z->sum = calloc((size_t)k->nroots + 1, sizeof *z->sum);
+    if (!z->sum) lq_out_of_memory((size_t)k->nroots * sizeof *z->sum);
+    for (int a = 0; a < k->rank; a++) {
+        z->range[a] = (Range){0, k->ext[a] - 1};
+        z->axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
+    }
+    if (k->rank) {
+        int64_t n = k->ext[k->rank - 1];
+        z->across = f->u->sites && reduce_parts(n) > 1;
+        z->length = z->across ? n / REDUCE_PARTS : n;
+        z->range[k->rank - 1].hi = z->length - 1;
+    }
+}
+
 void ll_kernel(Func *f, const KKernel *k) {
     for (int a = 0; a < k->rank; a++)
         if (k->ext[a] == 0) {
             emit_empty(f, k);
             return;
         }
-    Nest z = {.f = f, .k = k};
-    z.sum = calloc((size_t)k->nroots + 1, sizeof *z.sum);
-    if (!z.sum) lq_out_of_memory((size_t)k->nroots * sizeof *z.sum);
-    for (int a = 0; a < k->rank; a++) {
-        z.range[a] = (Range){0, k->ext[a] - 1};
-        z.axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
-    }
-    if (k->rank) {
-        int64_t n = k->ext[k->rank - 1];
-        z.across = f->u->sites && reduce_parts(n) > 1;
-        z.length = z.across ? n / REDUCE_PARTS : n;
-        z.range[k->rank - 1].hi = z.length - 1;
-    }
+    Nest z;
+    nest_begin(&z, f, k);
     z.here = ll_next_block(f, k->name ? k->name : "kernel");
     order_nodes(&z);
     emit_axis(&z, 0);
+    l_goto_end(f->u, z.here);
+    free(z.sum);
+}
+
+void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {
+    Nest z;
+    nest_begin(&z, f, k);
+    z.sweep = row;
+    z.block[0] = row->outside;
+    z.axis[0] = row->wrapped;
+    z.here = ll_next_block(f, k->name ? k->name : "kernel");
+    z.depth = 1;
+    order_nodes(&z);
+    emit_axis(&z, 1);
     l_goto_end(f->u, z.here);
     free(z.sum);
 }

@@ -73,7 +73,8 @@ static Access access_of(Nest *z, Ref r, const Index *ix, bool row, int level) {
         if (d == nidx - 1 && buf_split(f, a.buf)) access_split(z, &a, &ix[d], n, level);
         else {
             Place p = ll_place(z, &ix[d]);
-            ll_offset_add(z, &a.offset, &ix[d], &p, stride);
+            if (d == 0 && buf_get(f, a.buf)->slots) ll_offset_add_row(z, &a.offset, a.buf, &ix[d], &p, stride);
+            else ll_offset_add(z, &a.offset, &ix[d], &p, stride);
             access_modes(z, &a, &p, level);
         }
         stride *= n;
@@ -167,7 +168,7 @@ Val ll_read(Nest *z, Ref r, int level) {
 
 static bool is_written(const Nest *z, int buf) {
     for (int i = 0; i < z->k->nroots; i++)
-        if (z->k->roots[i].buf == buf) return true;
+        if (z->k->roots[i].buf == buf && !z->k->roots[i].ahead) return true;
     return false;
 }
 

@@ -44,6 +44,7 @@ typedef struct Info {
     int  last;               /* position of the last read in its region */
     int  store;              /* in the table of fuse_buffers.c, -1: none */
     bool taken;              /* its store is also that of a carry */
+    int64_t ahead;           /* see KRoot */
 } Info;
 
 typedef struct Use { Ref consumer, read; int next; } Use;
@@ -87,6 +88,7 @@ typedef struct LoopPlan {
     int  active;
     int64_t trip;
     Region body;
+    KSweep sweep;
 } LoopPlan;
 
 /* Copies of operations with other operands, found again by content. */

@@ -7,35 +7,16 @@
  *   exchanged together, after the body; buffers stay exchanged after the loop, and an
  *   output that ended in its partner's memory is brought home at the very end.
  *
- * A *store* is a place for one value over time; stores of values that never live
- * together by construction (a carry, its initial and its next value) are joined.  Each
- * class of joined stores becomes one buffer: an output or part of the scratch space.
+ * Values that never live together by construction (a carry, its initial and its next
+ * value) share one store, see fuse_plan.h; each becomes an output or part of the scratch
+ * space.
  *
  * Positions of reads in a region: 2*step + 1 for what step reads; 2*step for the
  * copies before a loop, which come before anything that the loop changes; AT_END. */
-#include "fuse.h"
+#include "fuse_plan.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct Store {
-    int  up;                 /* joined into this one; itself: the head of a class */
-    int  region;             /* outermost region in which it holds a value */
-    int  out;                /* output slot, -1: none */
-    int  buf;
-    int64_t n, row;
-} Store;
-
-typedef struct Plan {
-    Fuse  *fu;
-    Ir    *ir;
-    VEC(Store) stores;
-    VEC(KBuf)  bufs;
-    Ints   home;             /* by buffer: its region */
-    bool  *in_place;         /* by output slot: computed there, no copy needed */
-    KProgram *p;
-    int    nkernels;
-} Plan;
 
 /* ---- stores -------------------------------------------------------------------------- */
 
@@ -43,30 +24,40 @@ static int64_t row_of(const Ir *ir, Ref a) { return NODE(ir, a)->rank ? NDIM(ir,
 
 /* Room for a value like `array`. */
 static int new_store(Plan *pl, int region, Ref array) {
-    Store s = {pl->stores.n, region, -1, -1, ir_elements(pl->ir, array), row_of(pl->ir, array)};
+    Store s = {.up = pl->stores.n, .region = region, .out = -1, .buf = -1, .n = ir_elements(pl->ir, array), .row = row_of(pl->ir, array)};
     vec_push(&pl->stores, s);
     return s.up;
 }
 
-static Store *class_of(const Plan *pl, int store) {
+Store *fuse_class(const Plan *pl, int store) {
     while (pl->stores.data[store].up != store) store = pl->stores.data[store].up;
     return &pl->stores.data[store];
 }
 
 static int depth_of(const Fuse *fu, int region) { return region == TOP ? 0 : fu->loop[region].depth; }
 
-static void join_stores(Plan *pl, int a, int b) {
-    Store *x = class_of(pl, a), *y = class_of(pl, b);
+void fuse_join(Plan *pl, int a, int b) {
+    Store *x = fuse_class(pl, a), *y = fuse_class(pl, b);
     if (x == y) return;
     if (depth_of(pl->fu, y->region) < depth_of(pl->fu, x->region)) x->region = y->region;
+    if (y->rows) x->rows = y->rows;
+    if (y->lead > x->lead) x->lead = y->lead;
+    if (y->tail > x->tail) x->tail = y->tail;
+    x->exchanged |= y->exchanged;
     y->up = x->up;
 }
 
-static bool is_loop(const Plan *pl, int item) {
+/* Rings move on by themselves, and buffers that a loop exchanges are none. */
+static bool may_join(const Plan *pl, int a, int b) {
+    const Store *x = fuse_class(pl, a), *y = fuse_class(pl, b);
+    return !(x->rows && y->exchanged) && !(y->rows && x->exchanged);
+}
+
+bool fuse_is_loop(const Plan *pl, int item) {
     return NODE(pl->ir, pl->fu->items.data[item].node)->op == AR_LOOP;
 }
 
-static LoopPlan *loop_of(const Plan *pl, int item) {
+LoopPlan *fuse_loop_of(const Plan *pl, int item) {
     return &pl->fu->loop[NODE(pl->ir, pl->fu->items.data[item].node)->aux];
 }
 
@@ -74,11 +65,11 @@ static void make_stores(Plan *pl) {
     Fuse *fu = pl->fu;
     for (int i = 0; i < fu->items.n; i++) {
         Item *it = &fu->items.data[i];
-        if (!is_loop(pl, i)) {
+        if (!fuse_is_loop(pl, i)) {
             fu->info[it->node].store = new_store(pl, it->region, it->node);
             continue;
         }
-        LoopPlan *l = loop_of(pl, i);
+        LoopPlan *l = fuse_loop_of(pl, i);
         for (int j = 0; j < l->ncarry; j++) {
             CarryPlan *c = &l->carry[j];
             if (!c->live) continue;
@@ -105,7 +96,7 @@ static void make_root(Plan *pl, int item) {
     for (int i = 0; i < fu->walk.n; i++) {
         Ref r = fu->walk.data[i];
         int maker = NODE(pl->ir, r)->op == SC_READ ? fuse_producer(fu, NARG(pl->ir, r, 0)) : -1;
-        if (maker < 0 || is_loop(pl, maker)) continue;
+        if (maker < 0 || fuse_is_loop(pl, maker)) continue;
         Item *m = &fu->items.data[maker];
         if (m->region != it->region || m->step != it->step) continue;
         vec_push(&from, r);
@@ -131,7 +122,7 @@ static void note_read(Plan *pl, int region, int pos, Ref array) {
     if (*last < pos) *last = pos;
 }
 
-static bool is_carry(const Plan *pl, Ref a, uint32_t loop, int which) {
+bool fuse_is_carry(const Plan *pl, Ref a, uint32_t loop, int which) {
     const Node *k = NODE(pl->ir, a);
     return k->op == AR_CARRY && k->aux == loop && (int)k->val == which;
 }
@@ -144,7 +135,7 @@ static void choose_kinds(Plan *pl, LoopPlan *l) {
         CarryPlan *c = &l->carry[i];
         if (!c->live) continue;
         Info *next = &fu->info[c->next];
-        c->kind = is_carry(pl, c->next, number, i) ? NEXT_SAME : NEXT_COPY;
+        c->kind = fuse_is_carry(pl, c->next, number, i) ? NEXT_SAME : NEXT_COPY;
         if (next->item < 0 || next->region != (int)number || next->taken) continue;
         c->kind = NEXT_DIRECT;
         next->taken = true;
@@ -152,7 +143,7 @@ static void choose_kinds(Plan *pl, LoopPlan *l) {
 }
 
 static void note_reads_of_loop(Plan *pl, int item) {
-    LoopPlan *l = loop_of(pl, item);
+    LoopPlan *l = fuse_loop_of(pl, item);
     int number = (int)NODE(pl->ir, l->node)->aux, step = pl->fu->items.data[item].step;
     for (int i = 0; i < l->ncarry; i++) {
         if (!l->carry[i].live) continue;
@@ -166,7 +157,7 @@ static void note_reads(Plan *pl) {
     for (int i = 0; i < fu->arrays.n; i++) fu->info[fu->arrays.data[i]].last = NEVER;
     for (int i = 0; i < fu->items.n; i++) {
         Item *it = &fu->items.data[i];
-        if (is_loop(pl, i)) { note_reads_of_loop(pl, i); continue; }
+        if (fuse_is_loop(pl, i)) { note_reads_of_loop(pl, i); continue; }
         make_root(pl, i);
         fuse_walk(fu, it->root);
         for (int j = 0; j < fu->walk.n; j++)
@@ -193,7 +184,7 @@ static bool direct_in_place(Plan *pl, const LoopPlan *l, int which) {
         fuse_walk(fu, other->root);
         for (int j = 0; j < fu->walk.n; j++) {
             Ref r = fu->walk.data[j];
-            if (NODE(pl->ir, r)->op == SC_READ && is_carry(pl, NARG(pl->ir, r, 0), number, which) &&
+            if (NODE(pl->ir, r)->op == SC_READ && fuse_is_carry(pl, NARG(pl->ir, r, 0), number, which) &&
                 !fuse_pointwise(pl->ir, r, fuse_rank(pl->ir, c->next), fuse_dims(pl->ir, c->next)))
                 return false;
         }
@@ -205,7 +196,7 @@ static bool direct_in_place(Plan *pl, const LoopPlan *l, int which) {
 static bool copy_in_place(const Plan *pl, const LoopPlan *l, int which) {
     for (int i = which + 1; i < l->ncarry; i++)
         if (l->carry[i].live && l->carry[i].kind == NEXT_COPY &&
-            is_carry(pl, l->carry[i].next, NODE(pl->ir, l->node)->aux, which))
+            fuse_is_carry(pl, l->carry[i].next, NODE(pl->ir, l->node)->aux, which))
             return false;
     return true;
 }
@@ -213,13 +204,14 @@ static bool copy_in_place(const Plan *pl, const LoopPlan *l, int which) {
 static void place_next(Plan *pl, LoopPlan *l, int which) {
     CarryPlan *c = &l->carry[which];
     c->nxt = c->cur;
+    if (l->sweep.radius >= 0) return;              /* fuse_sweep.c did it */
     if (c->kind == NEXT_SAME) return;
     if (c->kind == NEXT_COPY) {
         if (!copy_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, c->init);
         return;
     }
     if (!direct_in_place(pl, l, which)) c->nxt = new_store(pl, l->parent, c->init);
-    join_stores(pl, c->nxt, pl->fu->info[c->next].store);
+    fuse_join(pl, c->nxt, pl->fu->info[c->next].store);
 }
 
 /* The initial value is the carry of the loop around, which this loop brings forward. */
@@ -230,8 +222,9 @@ static bool continue_outer_carry(Plan *pl, LoopPlan *l, int which) {
     if (k->op != AR_CARRY || (int)k->aux != l->parent || !c->proj) return false;
     CarryPlan *outer = &fu->loop[k->aux].carry[(int)k->val];
     if (outer->next != c->proj || outer->last > 2 * fu->items.data[l->item].step) return false;
+    if (!may_join(pl, outer->cur, c->cur)) return false;
     outer->kind = NEXT_SAME;
-    join_stores(pl, outer->cur, c->cur);
+    fuse_join(pl, outer->cur, c->cur);
     return true;
 }
 
@@ -242,18 +235,27 @@ static bool load_directly(Plan *pl, LoopPlan *l, int which) {
     Info *init = &fu->info[c->init];
     bool made = NODE(pl->ir, c->init)->op != AR_CARRY && init->store >= 0;
     if (!made || init->taken || init->output || init->region != l->parent) return false;
-    if (init->last > 2 * fu->items.data[l->item].step) return false;
+    if (init->last > 2 * fu->items.data[l->item].step || !may_join(pl, c->cur, init->store)) return false;
     init->taken = true;
-    join_stores(pl, c->cur, init->store);
+    fuse_join(pl, c->cur, init->store);
     return true;
 }
 
 static void place_carries(Plan *pl) {
     for (int i = 0; i < pl->fu->items.n; i++) {
-        if (!is_loop(pl, i)) continue;
-        LoopPlan *l = loop_of(pl, i);
-        for (int j = 0; j < l->ncarry; j++)
-            if (l->carry[j].live) place_next(pl, l, j);
+        if (!fuse_is_loop(pl, i)) continue;
+        LoopPlan *l = fuse_loop_of(pl, i);
+        fuse_sweep(pl, l);
+        for (int j = 0; j < l->ncarry; j++) {
+            if (!l->carry[j].live) continue;
+            place_next(pl, l, j);
+            if (l->carry[j].nxt == l->carry[j].cur) continue;
+            fuse_class(pl, l->carry[j].cur)->exchanged = fuse_class(pl, l->carry[j].nxt)->exchanged = true;
+        }
+    }
+    for (int i = 0; i < pl->fu->items.n; i++) {
+        if (!fuse_is_loop(pl, i)) continue;
+        LoopPlan *l = fuse_loop_of(pl, i);
         for (int j = 0; j < l->ncarry; j++)
             if (l->carry[j].live) l->carry[j].loaded = continue_outer_carry(pl, l, j) || load_directly(pl, l, j);
     }
@@ -266,8 +268,8 @@ static void place_outputs(Plan *pl) {
     pl->in_place = arena_alloc(pl->fu->arena, (size_t)f->nout + 1);
     for (int i = 0; i < f->nout; i++) {
         int store = pl->fu->info[f->out[i]].store;
-        if (store < 0 || class_of(pl, store)->out >= 0) continue;
-        class_of(pl, store)->out = i;
+        if (store < 0 || fuse_class(pl, store)->out >= 0 || fuse_class(pl, store)->rows) continue;
+        fuse_class(pl, store)->out = i;
         pl->in_place[i] = true;
     }
 }
@@ -295,7 +297,8 @@ static void make_bufs(Plan *pl) {
         Store *s = &pl->stores.data[i];
         if (s->up != i) continue;
         s->buf = s->out >= 0 ? f->nin + s->out
-               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .row = s->row, .name = arena_printf(a, "t.%d", pl->bufs.n)}, s->region);
+               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .row = s->row, .rows = s->rows, .lead = s->lead,
+                                 .slots = s->rows ? s->rows + s->lead + s->tail : 0, .name = arena_printf(a, "t.%d", pl->bufs.n)}, s->region);
     }
 }
 
@@ -309,7 +312,7 @@ static void make_buf_of(Plan *pl) {
         if (fu->f->in[i] < fu->ninfo) p->buf_of[fu->f->in[i]] = i;
     for (int i = 0; i < fu->arrays.n; i++) {
         Ref a = fu->arrays.data[i];
-        if (fu->info[a].store >= 0) p->buf_of[a] = class_of(pl, fu->info[a].store)->buf;
+        if (fu->info[a].store >= 0) p->buf_of[a] = fuse_class(pl, fu->info[a].store)->buf;
         if (NODE(pl->ir, a)->op != AR_CONST) continue;
         const ConstData *c = &pl->ir->consts.data[NODE(pl->ir, a)->aux];
         p->buf_of[a] = add_buf(pl, (KBuf){.kind = KB_CONST, .n = c->n, .row = row_of(pl->ir, a), .uniform = true, .data = c->data,
@@ -343,7 +346,8 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
         const Item *it = &fu->items.data[step->items.data[i]];
         const Node *n = NODE(pl->ir, it->node);
         if (never_read(pl, it)) continue;
-        k.roots[k.nroots++] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node]};
+        k.roots[k.nroots++] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node],
+                                      fu->info[it->node].ahead};
     }
     if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }
@@ -365,28 +369,28 @@ static void emit_body(Plan *pl, KLoop *k, const LoopPlan *l) {
     for (int i = 0; i < l->ncarry; i++) {
         const CarryPlan *c = &l->carry[i];
         if (!c->live || !c->stack) continue;
-        int64_t n = class_of(pl, c->cur)->n;
-        KCopy copy = {.dst = pl->p->buf_of[c->stack], .src = class_of(pl, c->cur)->buf, .n = n,
+        int64_t n = fuse_class(pl, c->cur)->n;
+        KCopy copy = {.dst = pl->p->buf_of[c->stack], .src = fuse_class(pl, c->cur)->buf, .n = n,
                       .at = aff_scale(pl->ir, iteration, n)};
         vec_push(&body, ((KStmt){.kind = KS_COPY, .u.copy = copy}));
     }
     emit_steps(pl, &body, &l->body);
     for (int i = 0; i < l->ncarry; i++)
         if (l->carry[i].live && l->carry[i].kind == NEXT_COPY)
-            emit_copy(pl, &body, class_of(pl, l->carry[i].nxt)->buf, l->carry[i].next, aff_const(pl->ir, 0));
+            emit_copy(pl, &body, fuse_class(pl, l->carry[i].nxt)->buf, l->carry[i].next, aff_const(pl->ir, 0));
     k->body = keep(pl, &body, &k->nbody);
 }
 
 static void emit_loop(Plan *pl, Stmts *out, int item) {
-    const LoopPlan *l = loop_of(pl, item);
-    KLoop k = {.loop = NODE(pl->ir, l->node)->aux, .trip = l->trip, .active = -1};
+    const LoopPlan *l = fuse_loop_of(pl, item);
+    KLoop k = {.loop = NODE(pl->ir, l->node)->aux, .trip = l->trip, .active = -1, .sweep = l->sweep};
     k.carry = arena_alloc(pl->fu->arena, (size_t)l->ncarry * sizeof *k.carry);
     for (int i = 0; i < l->ncarry; i++) {
         const CarryPlan *c = &l->carry[i];
         if (!c->live) continue;
-        if (!c->loaded) emit_copy(pl, out, class_of(pl, c->cur)->buf, c->init, aff_const(pl->ir, 0));
+        if (!c->loaded) emit_copy(pl, out, fuse_class(pl, c->cur)->buf, c->init, aff_const(pl->ir, 0));
         if (i == l->active) k.active = k.ncarry;
-        k.carry[k.ncarry++] = (KCarry){class_of(pl, c->cur)->buf, class_of(pl, c->nxt)->buf};
+        k.carry[k.ncarry++] = (KCarry){fuse_class(pl, c->cur)->buf, fuse_class(pl, c->nxt)->buf};
     }
     emit_body(pl, &k, l);
     vec_push(out, ((KStmt){.kind = KS_LOOP, .u.loop = k}));
@@ -433,6 +437,8 @@ static void number_loops(Lives *v, const KStmt *s, int n) {
  * the whole loop. */
 static void touch(Lives *v, int buf, int region, int at) {
     Life use = {at, at};
+    /* The iterations of a wave overlap. */
+    if (region != TOP && v->pl->fu->loop[region].sweep.wave > 1) use = v->loop[region];
     for (; region != v->pl->home.data[buf] && region != TOP; region = v->pl->fu->loop[region].parent)
         use = v->loop[region];
     Life *b = &v->buf[buf];
@@ -497,8 +503,8 @@ static int64_t find_room(const Lives *v, const Ints *placed, int buf) {
         int o = placed->data[i];
         bool together = v->buf[o].lo <= v->buf[buf].hi && v->buf[buf].lo <= v->buf[o].hi;
         if (!together) continue;
-        if (bufs[o].offset >= at + rounded(bufs[buf].n)) break;
-        int64_t end = bufs[o].offset + rounded(bufs[o].n);
+        if (bufs[o].offset >= at + rounded(kernel_room(&bufs[buf]))) break;
+        int64_t end = bufs[o].offset + rounded(kernel_room(&bufs[o]));
         if (end > at) at = end;
     }
     return at;
@@ -519,10 +525,10 @@ static void place_scratch(Lives *v) {
     for (;;) {
         int next = -1;
         for (int i = 0; i < v->pl->bufs.n; i++)
-            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || bufs[i].n > bufs[next].n)) next = i;
+            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || kernel_room(&bufs[i]) > kernel_room(&bufs[next]))) next = i;
         if (next < 0) break;
         bufs[next].offset = find_room(v, &placed, next);
-        int64_t end = bufs[next].offset + rounded(bufs[next].n);
+        int64_t end = bufs[next].offset + rounded(kernel_room(&bufs[next]));
         if (end > v->pl->p->scratch) v->pl->p->scratch = end;
         insert_sorted(v, &placed, next);
     }
@@ -557,7 +563,7 @@ KProgram *fuse_emit(Fuse *fu) {
     *p = (KProgram){.name = fu->f->name, .ir = fu->ir, .nin = fu->f->nin, .nout = fu->f->nout};
     make_stores(&pl);
     for (int i = 0; i < fu->items.n; i++)
-        if (is_loop(&pl, i)) choose_kinds(&pl, loop_of(&pl, i));
+        if (fuse_is_loop(&pl, i)) choose_kinds(&pl, fuse_loop_of(&pl, i));
     note_reads(&pl);
     place_carries(&pl);
     place_outputs(&pl);

@@ -26,6 +26,10 @@ typedef struct KBuf {
     int      slot;           /* KB_IN: which input; KB_OUT: which output */
     int64_t  n;              /* elements per replica */
     int64_t  row;            /* last extent; 1 for a single number */
+    /* A ring of rows (KLoop.sweep), or slots = 0: n elements in order.  Row y is in slot
+     * (first + y) mod slots, for y from -lead to rows + slots - lead; first is `lead` at
+     * the start of the program. */
+    int64_t  rows, slots, lead;
     bool     uniform;        /* KB_CONST, uniform inputs */
     const double *data;      /* KB_CONST */
     int64_t  offset;         /* KB_TEMP: first element in the scratch space (per replica) */
@@ -35,7 +39,13 @@ typedef struct KBuf {
 /* A root of a kernel: a scalar expression over all `rank` axes of the kernel.
  * nred = 0: stored at the element given by all axes (row-major).
  * nred > 0: reduced over the last nred axes and stored at the remaining ones. */
-typedef struct KRoot { Ref expr; int nred; Op op; int buf; } KRoot;
+typedef struct KRoot {
+    Ref expr;
+    int nred;
+    Op  op;
+    int buf;
+    int64_t ahead;           /* rows before its own place at which a row is stored in a ring */
+} KRoot;
 
 typedef struct KKernel {
     int     rank;
@@ -53,6 +63,15 @@ typedef struct KCopy {       /* dst[at .. at+n) = src[0 .. n) */
 struct KStmt;
 typedef struct KCarry { int cur, next; } KCarry;  /* exchanged after each iteration when different */
 
+/* A loop that can be swept: its body is kernels over the same rows (the first axis), which
+ * read what the body writes at their own point, or at row + k, |k| <= radius, at whatever
+ * other indices.  What is so read and written by one kernel stays in one buffer, a ring
+ * whose rows move on by `ahead` places in the sweep, so that a new row never takes the
+ * place of an old one that is still wanted.
+ * wave > 1: so many iterations are made in one pass over the rows, each some rows behind
+ * the one before it; the rows at both ends are computed twice instead of waited for. */
+typedef struct KSweep { int64_t radius, wave; } KSweep;   /* radius < 0: not swept */
+
 typedef struct KLoop {
     uint32_t loop;           /* Sym SYM_LOOP + loop is the iteration number */
     int64_t  trip;
@@ -60,6 +79,7 @@ typedef struct KLoop {
                               * -1: the loop may end when it is 0.0 for all replicas */
     struct KStmt *body; int nbody;
     KCarry  *carry; int ncarry;
+    KSweep   sweep;
 } KLoop;
 
 typedef enum KStmtKind { KS_KERNEL, KS_COPY, KS_LOOP } KStmtKind;
@@ -84,6 +104,11 @@ static inline int64_t kernel_place(int64_t row, int64_t e) {
     int64_t part = row / REDUCE_PARTS, x = e % row;
     return reduce_parts(row) == 1 ? e : e - x + x % part * REDUCE_PARTS + x / part;
 }
+
+/* Elements of room that a buffer takes. */
+static inline int64_t kernel_room(const KBuf *b) { return b->slots ? b->n / b->rows * b->slots : b->n; }
+/* Kernels between two exchanges of rows at the ends, and the rows that these reach. */
+static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l->sweep.wave * l->nbody : 1; }
 
 /* ==== fuse.c: array IR to kernels ============================================ */
 

@@ -147,6 +147,7 @@ static void print_roots(KPrinter *k, const KKernel *kernel, int indent)
         const KRoot *r = &kernel->roots[i];
         text_printf(out, "%s", before.s);
         buf_name(k, r->buf, out);
+        if (r->ahead) text_printf(out, " (%lld row%s ahead)", (long long)r->ahead, r->ahead == 1 ? "" : "s");
         text_printf(out, " = ");
         if (r->nred) {
             text_printf(out, "reduce %s over", op_name(r->op));
@@ -221,6 +222,8 @@ static void print_loop(KPrinter *k, const KLoop *l, int indent, double calls)
     Text *out = k->out;
     text_printf(out, "%*sloop t%u, %lld times", indent, "", l->loop, (long long)l->trip);
     if (l->active >= 0) text_printf(out, ", while "), buf_name(k, l->carry[l->active].cur, out);
+    if (l->sweep.radius >= 0) text_printf(out, ", swept row by row");
+    if (l->sweep.wave > 1) text_printf(out, ", %lld iterations in a pass", (long long)l->sweep.wave);
     text_printf(out, " {\n");
     print_stmts(k, l->body, l->nbody, indent + 4, calls * (double)l->trip);
     for (int i = 0; i < l->ncarry; i++) {

@@ -51,7 +51,9 @@ static bool check_buffer(const KVerify *v, int i)
     const KProgram *p = v->p;
     const KBuf *b = &p->bufs[i];
     if (b->n < 0) return fail(v, b->name, "buffer %d has %lld elements", i, (long long)b->n);
-    if (b->kind == KB_TEMP && (b->offset < 0 || b->offset + b->n > p->scratch))
+    if (b->slots && (b->kind != KB_TEMP || b->rows <= 0 || b->n % b->rows || b->slots < b->rows))
+        return fail(v, b->name, "buffer %d is a ring of %lld rows", i, (long long)b->slots);
+    if (b->kind == KB_TEMP && (b->offset < 0 || b->offset + kernel_room(b) > p->scratch))
         return fail(v, b->name, "buffer %d ends after the scratch space", i);
     if (b->kind == KB_CONST && b->n && !b->data) return fail(v, b->name, "buffer %d has no data", i);
     int slots = b->kind == KB_IN ? p->nin : b->kind == KB_OUT ? p->nout : 0;
@@ -100,6 +102,14 @@ static bool reads_own_point(const KVerify *v, const KKernel *k, Ref r)
     return true;
 }
 
+/* In a ring, a row that the rows stored so far have not reached: at most `ahead` behind. */
+static bool reads_row_behind(const KVerify *v, const KKernel *k, Ref r, const KRoot *root)
+{
+    const Affine *f = aff_get(v->ir, NIDX(v->ir, r, 0)->aff);
+    return NODE(v->ir, r)->nidx == k->rank && f->n == 1 && f->t[0].sym == 0 && f->t[0].c == 1 && f->k >= -root->ahead &&
+           v->p->bufs[root->buf].slots >= k->ext[0] + root->ahead + (f->k > 0 ? f->k : -f->k);
+}
+
 static bool check_read(const KVerify *v, const KKernel *k, Ref r)
 {
     Ref array = NARG(v->ir, r, 0);
@@ -111,6 +121,7 @@ static bool check_read(const KVerify *v, const KKernel *k, Ref r)
     for (int i = 0; i < k->nroots; i++) {
         const KRoot *root = &k->roots[i];
         if (root->buf != buf) continue;
+        if (root->ahead && reads_row_behind(v, k, r, root)) continue;
         if (NODE(v->ir, r)->nidx != k->rank - root->nred || !reads_own_point(v, k, r))
             return fail(v, k->name, "reads other elements of buffer %d, which it writes", buf);
     }
@@ -131,6 +142,7 @@ static bool check_root(const KVerify *v, const KKernel *k, int i)
     if (n != v->p->bufs[r->buf].n)
         return fail(v, k->name, "root %d has %lld elements, buffer %d has %lld", i, (long long)n, r->buf,
                     (long long)v->p->bufs[r->buf].n);
+    if (r->ahead && (r->nred || !v->p->bufs[r->buf].slots)) return fail(v, k->name, "root %d moves no ring on", i);
     for (int j = 0; j < i; j++)
         if (k->roots[j].buf == r->buf) return fail(v, k->name, "roots %d and %d write buffer %d", j, i, r->buf);
     return true;

@@ -36,7 +36,7 @@ static KProgram *leapfrog(Ir *ir, Arena *arena, const char *name, int64_t steps)
     Ref t = ir_fma(ir, ir_binary(ir, SC_MUL, phi, phi), ir_const(ir, -0.4), ir_const(ir, -2.5));
     Ref force = ir_fma(ir, phi, t, sum);
     Ref p1 = ir_fma(ir, e, force, read2(&b, p, 0, 0)), q1 = ir_fma(ir, e, p1, phi);
-    KRoot roots[2] = {{p1, 0, SC_NONE, p}, {q1, 0, SC_NONE, q2}};
+    KRoot roots[2] = {{p1, 0, SC_NONE, p, 0}, {q1, 0, SC_NONE, q2, 0}};
     KStmt body = kbuild_kernel(&b, 2, dims, 2, roots);
     uint32_t loop = ir_loop_new(ir, steps, (Span){0});
     KCarry carry = {q, q2};

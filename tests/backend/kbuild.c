@@ -56,7 +56,8 @@ KStmt kbuild_copy(int dst, int src, int64_t n, Aff at) {
 KStmt kbuild_loop(KBuild *b, uint32_t loop, int64_t trip, int active, int nbody, const KStmt *body,
                   int ncarry, const KCarry *carry) {
     KStmt s = {.kind = KS_LOOP};
-    s.u.loop = (KLoop){.loop = loop, .trip = trip, .active = active, .nbody = nbody, .ncarry = ncarry};
+    s.u.loop = (KLoop){.loop = loop, .trip = trip, .active = active, .nbody = nbody, .ncarry = ncarry,
+                           .sweep = {.radius = -1, .wave = 1}};
     s.u.loop.body = arena_alloc(b->arena, (size_t)nbody * sizeof *body);
     s.u.loop.carry = arena_alloc(b->arena, (size_t)ncarry * sizeof *carry);
     memcpy(s.u.loop.body, body, (size_t)nbody * sizeof *body);

@@ -147,6 +147,7 @@ static void eval_kernel(Eval *e, const KKernel *k) {
     double *v = calloc((size_t)k->nroots + 1, sizeof *v);
     int64_t points = 1;
     for (int a = 0; a < k->rank; a++) points *= k->ext[a];
+    double *later = calloc((size_t)points * (size_t)k->nroots + 1, sizeof *later);   /* into rings: here whole arrays */
     for (int64_t i = 0; i < points; i++) {
         int64_t rest = i;
         for (int a = k->rank - 1; a >= 0; a--) e->axis[a] = rest % k->ext[a], rest /= k->ext[a];
@@ -155,9 +156,14 @@ static void eval_kernel(Eval *e, const KKernel *k) {
         for (int r = 0; r < k->nroots; r++) {
             const KRoot *root = &k->roots[r];
             if (root->nred) eval_reduce(e, k, root, v[r], &sum[r]);
+            else if (root->ahead) later[(size_t)r * (size_t)points + (size_t)i] = v[r];
             else *element(e, root->buf, i) = v[r];
         }
     }
+    for (int r = 0; r < k->nroots; r++)
+        for (int64_t i = 0; i < points && k->roots[r].ahead; i++)
+            *element(e, k->roots[r].buf, i) = later[(size_t)r * (size_t)points + (size_t)i];
+    free(later);
     free(sum);
     free(v);
 }

@@ -211,11 +211,11 @@ static void stencil_program(Cases *c, int rank, int64_t n, int64_t shift, int64_
         Ref v = ir_read(c->ir, b->array[in], ix), w = ir_read(c->ir, b->array[inu], ix);
         int k = 2 * (mode - IX_PERIODIC);
         roots[k] = (KRoot){ir_binary(c->ir, SC_ADD, v, w), 0, SC_NONE,
-                           kbuild_buf(b, KB_OUT, rank, ext, false, false, NULL)};
+                           kbuild_buf(b, KB_OUT, rank, ext, false, false, NULL), 0};
         Ref where = ir_idx(c->ir, (Index){ix[rank - 1].aff, mode == IX_ZERO ? IX_EXACT : IX_PERIODIC, n});
         Ref inside = ir_inrange(c->ir, ix[rank - 1].aff, n);
         roots[k + 1] = (KRoot){ir_select(c->ir, inside, where, v), 1, SC_ADD,
-                               kbuild_buf(b, KB_OUT, rank - 1, ext, false, false, NULL)};
+                               kbuild_buf(b, KB_OUT, rank - 1, ext, false, false, NULL), 0};
     }
     vec_push(&b->stmts, kbuild_kernel(b, rank, ext, 6, roots));
     cases_close(c);
@@ -259,7 +259,7 @@ static void check_rows(void) {
                                        {aff_shift(c.ir, aff_scale(c.ir, aff_sym(c.ir, 1), slopes[k]), dx), (uint32_t)mode, n}};
                         sum = ir_fma(c.ir, ir_const(c.ir, 1.0 / (7 + dx + 3 * dy)), ir_read(c.ir, b->array[in], ix), sum);
                     }
-                KRoot root = {sum, 0, SC_NONE, kbuild_buf(b, KB_OUT, 2, ext, false, false, NULL)};
+                KRoot root = {sum, 0, SC_NONE, kbuild_buf(b, KB_OUT, 2, ext, false, false, NULL), 0};
                 vec_push(&b->stmts, kbuild_kernel(b, 2, ext, 1, &root));
                 cases_close(&c);
             }
@@ -393,7 +393,7 @@ static KStmt gen_kernel(Gen *g, int target) {
         int nred = i == 0 && target >= 0 ? 0 : (int)dice((uint32_t)g->krank + 1);
         int buf = i == 0 && target >= 0 ? target : gen_target(g, g->krank - nred);
         if (buf < 0 || g->closed[buf]) continue;
-        roots[n++] = (KRoot){0, nred, reductions[dice(4)], buf};
+        roots[n++] = (KRoot){0, nred, reductions[dice(4)], buf, 0};
         g->closed[buf] = true;
         g->own[buf] = nred == 0;
     }
@@ -410,7 +410,7 @@ static KStmt gen_activity(Gen *g, int cur, int next, bool first) {
     Ref coin = ir_rand(g->ir, 5, false, aff_const(g->ir, 3), first ? aff_const(g->ir, 0) : aff_sym(g->ir, SYM_LOOP + g->loop[g->nloops - 1]));
     Ref go = ir_binary(g->ir, SC_LT, coin, ir_const(g->ir, 0.7));
     if (!first) go = ir_binary(g->ir, SC_AND, go, ir_read(g->ir, g->b->array[cur], NULL));
-    KRoot root = {go, 0, SC_NONE, next};
+    KRoot root = {go, 0, SC_NONE, next, 0};
     return kbuild_kernel(g->b, 0, NULL, 1, &root);
 }
 
@@ -518,7 +518,7 @@ static void check_errors(void) {
     KBuild *b = cases_open(&c);
     int out = kbuild_buf(b, KB_OUT, 0, NULL, false, false, NULL);
     Ref lost = ir_read(c.ir, ir_input(c.ir, "lost", 0, NULL, false, false), NULL);
-    KRoot root = {lost, 0, SC_NONE, out};
+    KRoot root = {lost, 0, SC_NONE, out, 0};
     vec_push(&b->stmts, kbuild_kernel(b, 0, NULL, 1, &root));
     cases_close(&c);
     char err[256] = "";
@@ -547,7 +547,7 @@ static void check_operations(void) {
             if (op == SC_AND || op == SC_OR || op == SC_NOT || op == SC_SELECT)
                 args[0] = ir_binary(c.ir, SC_LT, x, ir_const(c.ir, 1));
             if (op == SC_AND || op == SC_OR) args[1] = ir_binary(c.ir, SC_LT, y, ir_const(c.ir, 1));
-            KRoot root = {ir_op(c.ir, op, op_arity(op), args), 0, SC_NONE, kbuild_buf(b, KB_OUT, 2, ext, false, false, NULL)};
+            KRoot root = {ir_op(c.ir, op, op_arity(op), args), 0, SC_NONE, kbuild_buf(b, KB_OUT, 2, ext, false, false, NULL), 0};
             vec_push(&b->stmts, kbuild_kernel(b, 2, ext, 1, &root));
         }
         cases_close(&c);
@@ -564,7 +564,7 @@ static void check_empty(void) {
         KBuild *b = cases_open(&c);
         int64_t ext[2] = {1, 5};
         KRoot root = {ir_idx(c.ir, (Index){aff_sym(c.ir, 0), IX_EXACT, 0}), 1, ops[i],
-                      kbuild_buf(b, KB_OUT, 1, ext, false, false, NULL)};
+                      kbuild_buf(b, KB_OUT, 1, ext, false, false, NULL), 0};
         vec_push(&b->stmts, kbuild_kernel(b, 2, ext, 1, &root));
         ext[1] = 0;
         root.buf = kbuild_buf(b, KB_OUT, 1, ext, false, false, NULL);
