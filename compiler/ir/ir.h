@@ -166,6 +166,11 @@ bool ir_depends(const Ir *ir, Ref r, Ref on);
 /* About how many elements are computed for r, all iterations of loops included. */
 double ir_work(const Ir *ir, Ref r);
 
+/* ==== merge.c =============================================================== */
+
+/* Maps that one body reads once, at its own point, become part of it. */
+void ir_merge_maps(Ir *ir, int n, Ref *roots);
+
 /* ==== simplify.c ============================================================ */
 
 /* Algebraic identities applied by the constructors above. */

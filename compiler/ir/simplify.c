@@ -249,8 +249,9 @@ Ref simplify_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref 
 
 /* ---- normal form of sums ------------------------------------------------------------------ */
 
-/* A term: c times a product of factors, sorted by Ref. */
-typedef struct Term { double c; int first, n; } Term;
+/* A term: c times a product of factors.  First come those that are the same at all points
+ * ("fixed"): with c they are its coefficient, found once and not at every point. */
+typedef struct Term { double c; int first, n; int nfixed; } Term;   /* nfixed: the first of them, fixed */
 
 typedef struct Normal {
     Ir  *ir;
@@ -263,6 +264,8 @@ typedef struct Normal {
 typedef struct Sum { VEC(Term) terms; VEC(Ref) factors; } Sum;
 
 #define MAX_TERMS 128
+#define MAX_SPREAD 16            /* terms of a sum that a product is multiplied into */
+#define MAX_FACTORS 64
 
 static Ref normalize(Normal *w, Ref r);
 
@@ -282,32 +285,33 @@ static bool is_fixed(const Ir *ir, Ref r, int depth) {
 
 enum { LOOK = 4 };
 
-/* Those that are the same at all points come first: their product is found once, not at
- * every point. */
-static void sort_refs(const Ir *ir, Ref *f, int n) {
+/* Returns the number of fixed ones, which come first. */
+static int sort_refs(const Ir *ir, Ref *f, int n) {
     int fixed = 0;
     for (int i = 0; i < n; i++)
         if (is_fixed(ir, f[i], LOOK)) { Ref t = f[i]; f[i] = f[fixed]; f[fixed++] = t; }
     for (int i = 1; i < n; i++)
         for (int j = i; j > (i < fixed ? 0 : fixed) && f[j - 1] > f[j]; j--) { Ref t = f[j]; f[j] = f[j - 1]; f[j - 1] = t; }
+    return fixed;
 }
 
-static bool is_sum(Op op) { return op == SC_ADD || op == SC_SUB || op == SC_NEG; }
+static bool is_sum(Op op) { return op == SC_ADD || op == SC_SUB || op == SC_NEG || op == SC_FMA; }
 
-/* The factors of a product below r are appended to the term being built. */
-static void collect_factors(Normal *w, Sum *s, Ref r, double *c) {
+/* Used by nobody else, so that it may be taken apart. */
+static bool is_open(const Normal *w, Ref r) { return (int)r < w->limit && w->uses[r] == 1; }
+
+typedef struct Factors { double c; int n; Ref f[MAX_FACTORS]; } Factors;
+
+/* The factors of a product below r; false: too many. */
+static bool collect_factors(Normal *w, Factors *p, Ref r) {
     Ir *ir = w->ir;
     double k;
-    if (ir_is_const(ir, r, &k)) { *c *= k; return; }
-    if (op_of(ir, r) == SC_NEG) { *c = -*c; collect_factors(w, s, NARG(ir, r, 0), c); return; }
-    if (op_of(ir, r) == SC_MUL) {
-        collect_factors(w, s, NARG(ir, r, 0), c);
-        collect_factors(w, s, NARG(ir, r, 1), c);
-        return;
-    }
-    Ref done = normalize(w, r);
-    if (ir_is_const(ir, done, &k)) *c *= k;
-    else vec_push(&s->factors, done);
+    if (ir_is_const(ir, r, &k)) { p->c *= k; return true; }
+    if (op_of(ir, r) == SC_NEG) { p->c = -p->c; return collect_factors(w, p, NARG(ir, r, 0)); }
+    if (op_of(ir, r) == SC_MUL) return collect_factors(w, p, NARG(ir, r, 0)) && collect_factors(w, p, NARG(ir, r, 1));
+    if (p->n == MAX_FACTORS) return false;
+    p->f[p->n++] = r;
+    return true;
 }
 
 /* The factor (-1)^turns that differentiation makes: a read of ones across an
@@ -351,27 +355,69 @@ static void fold_signs(Ir *ir, Sum *s, Term *t) {
     }
 }
 
+static void collect(Normal *w, Sum *s, Ref r, double c, bool top);
+
+/* A term with these factors, normalised, and those of another term. */
+static void push_term(Normal *w, Sum *s, const Factors *p, double c, const Ref *more, int nmore) {
+    Term t = {c * p->c, s->factors.n, 0, 0};
+    double k;
+    for (int i = 0; i < p->n; i++) {
+        Ref done = normalize(w, p->f[i]);
+        if (ir_is_const(w->ir, done, &k)) t.c *= k;
+        else vec_push(&s->factors, done);
+    }
+    for (int i = 0; i < nmore; i++) vec_push(&s->factors, more[i]);
+    t.n = s->factors.n - t.first;
+    fold_signs(w->ir, s, &t);
+    t.nfixed = sort_refs(w->ir, s->factors.data + t.first, t.n);
+    vec_push(&s->terms, t);
+}
+
+/* Where a product holds one sum that nobody else uses, its terms become terms here: the
+ * coefficients of both meet, and common factors are taken out again afterwards. */
+static bool spread(Normal *w, Sum *s, Factors *p, double c) {
+    int at = -1;
+    for (int i = 0; i < p->n; i++) {
+        if (!is_sum(op_of(w->ir, p->f[i])) || !is_open(w, p->f[i]) || is_fixed(w->ir, p->f[i], LOOK)) continue;
+        if (at >= 0) return false;
+        at = i;
+    }
+    if (at < 0) return false;
+    Sum inner = {0};
+    collect(w, &inner, p->f[at], 1, true);
+    bool few = inner.terms.n <= MAX_SPREAD && s->terms.n + inner.terms.n < MAX_TERMS;
+    if (few) {
+        p->f[at] = p->f[--p->n];
+        for (int i = 0; i < inner.terms.n; i++) {
+            const Term *t = &inner.terms.data[i];
+            push_term(w, s, p, c * t->c, inner.factors.data + t->first, t->n);
+        }
+    }
+    vec_free(&inner.terms);
+    vec_free(&inner.factors);
+    return few;
+}
+
+static void collect_product(Normal *w, Sum *s, Ref a, Ref b, Ref whole, double c) {
+    Factors p = {.c = 1};
+    bool good = collect_factors(w, &p, a) && (!b || collect_factors(w, &p, b));
+    if (good && spread(w, s, &p, c)) return;
+    if (!good) p = (Factors){.c = 1, .n = 1, .f = {whole}};
+    push_term(w, s, &p, c, NULL, 0);
+}
+
 static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
     Ir *ir = w->ir;
     Op op = op_of(ir, r);
-    double k;
-    bool open = top || ((int)r < w->limit && w->uses[r] == 1);
+    bool open = top || is_open(w, r);
     if (is_sum(op) && open && s->terms.n < MAX_TERMS) {
-        collect(w, s, NARG(ir, r, 0), op == SC_NEG ? -c : c, false);
-        if (op != SC_NEG) collect(w, s, NARG(ir, r, 1), op == SC_SUB ? -c : c, false);
+        if (op == SC_FMA) collect_product(w, s, NARG(ir, r, 0), NARG(ir, r, 1), r, c);
+        else collect(w, s, NARG(ir, r, 0), op == SC_NEG ? -c : c, false);
+        if (op != SC_NEG) collect(w, s, NARG(ir, r, op == SC_FMA ? 2 : 1), op == SC_SUB ? -c : c, false);
         return;
     }
-    if (op == SC_MUL && ir_is_const(ir, NARG(ir, r, 0), &k) && is_sum(op_of(ir, NARG(ir, r, 1)))) {
-        collect(w, s, NARG(ir, r, 1), c * k, false);
-        return;
-    }
-    Term t = {c, s->factors.n, 0};
-    if (op == SC_MUL || op == SC_NEG || op == SC_CONST) collect_factors(w, s, r, &t.c);
-    else vec_push(&s->factors, normalize(w, r));
-    t.n = s->factors.n - t.first;
-    fold_signs(ir, s, &t);
-    sort_refs(ir, s->factors.data + t.first, t.n);
-    vec_push(&s->terms, t);
+    if (op == SC_MUL || op == SC_CONST || op == SC_NEG) collect_product(w, s, r, 0, r, c);
+    else push_term(w, s, &(Factors){.c = 1, .n = 1, .f = {r}}, c, NULL, 0);
 }
 
 static bool same_factors(const Sum *s, const Term *a, const Term *b) {
@@ -432,7 +478,7 @@ static Ref add_product(Normal *w, Ref acc, double c, const Ref *f, int n) {
 }
 
 static bool has_factor(const Sum *s, const Term *t, Ref f) {
-    for (int i = 0; i < t->n; i++)
+    for (int i = t->nfixed; i < t->n; i++)
         if (s->factors.data[t->first + i] == f) return true;
     return false;
 }
@@ -443,7 +489,7 @@ static Ref most_common_factor(const Sum *s, const Term *t, int n) {
     for (int i = 0; i < n; i++)
         for (int j = 0; j < t[i].n; j++) {
             Ref f = s->factors.data[t[i].first + j];
-            if (j > 0 && f == s->factors.data[t[i].first + j - 1]) continue;
+            if (j < t[i].nfixed || (j > 0 && f == s->factors.data[t[i].first + j - 1])) continue;
             int count = 0;
             for (int k = 0; k < n; k++) count += has_factor(s, &t[k], f);
             if (count > best_count || (count == best_count && best && f < best)) best = f, best_count = count;
@@ -451,27 +497,59 @@ static Ref most_common_factor(const Sum *s, const Term *t, int n) {
     return best;
 }
 
-/* Terms that share a coefficient become c*(sum): one multiplication instead of many. */
-static Ref plain_sum(Normal *w, Sum *s, Term *t, int n, Ref acc) {
+/* Do two terms have the same coefficient, but for the sign? */
+static bool same_coefficient(const Sum *s, const Term *a, const Term *b) {
+    if (fabs(a->c) != fabs(b->c) || a->nfixed != b->nfixed) return false;
+    for (int i = 0; i < a->nfixed; i++)
+        if (s->factors.data[a->first + i] != s->factors.data[b->first + i]) return false;
+    return true;
+}
+
+/* acc + the terms from t[i] on that share its coefficient, which are taken out of the list:
+ * one multiplication instead of many. */
+static Ref add_group(Normal *w, Sum *s, Term *t, int n, int i, Ref acc) {
     Ir *ir = w->ir;
+    Term first = t[i];
+    Ref group = 0;
+    for (int j = i; j < n; j++) {
+        if (t[j].c == 0 || !same_coefficient(s, &first, &t[j])) continue;
+        const Ref *f = s->factors.data + t[j].first + first.nfixed;
+        group = add_term(w, group, t[j].c == first.c ? 1 : -1, product(w, f, t[j].n - first.nfixed));
+        t[j].c = 0;
+    }
+    Ref c = ir_const(ir, first.c);
+    if (first.nfixed) c = ir_binary(ir, SC_MUL, c, product(w, s->factors.data + first.first, first.nfixed));
+    return acc ? ir_fma(ir, c, group, acc) : ir_binary(ir, SC_MUL, c, group);
+}
+
+/* A term that costs no multiplication begins the sum, the others are multiplied and added. */
+static void begin_with_plain_term(Term *t, int n) {
+    for (int i = 0; i < n; i++) {
+        if (t[i].n != t[i].nfixed && !(t[i].c == 1 && t[i].n == 1)) continue;
+        Term first = t[i];
+        memmove(t + 1, t, (size_t)i * sizeof *t);
+        t[0] = first;
+        return;
+    }
+}
+
+static Ref plain_sum(Normal *w, Sum *s, Term *t, int n, Ref acc) {
+    if (!acc) begin_with_plain_term(t, n);
     for (int i = 0; i < n; i++) {
         if (t[i].c == 0) continue;
-        double c = t[i].c;
         int same = 0;
-        for (int j = i; j < n; j++) same += fabs(t[j].c) == fabs(c);
-        if (same < 2 || fabs(c) == 1) {
-            acc = add_product(w, acc, c, s->factors.data + t[i].first, t[i].n);
-            continue;
-        }
-        Ref group = 0;
-        for (int j = i; j < n; j++) {
-            if (fabs(t[j].c) != fabs(c)) continue;
-            group = add_term(w, group, t[j].c == c ? 1 : -1, product(w, s->factors.data + t[j].first, t[j].n));
-            if (j > i) t[j].c = 0;
-        }
-        acc = acc ? ir_fma(ir, ir_const(ir, c), group, acc) : ir_binary(ir, SC_MUL, ir_const(ir, c), group);
+        for (int j = i; j < n; j++) same += t[j].c != 0 && same_coefficient(s, &t[i], &t[j]);
+        bool one = fabs(t[i].c) == 1 && !t[i].nfixed;
+        if (same > 1 && !one) acc = add_group(w, s, t, n, i, acc);
+        else acc = add_product(w, acc, t[i].c, s->factors.data + t[i].first, t[i].n);
     }
     return acc;
+}
+
+static int power_of(const Sum *s, const Term *t, Ref f) {
+    int n = 0;
+    for (int i = t->nfixed; i < t->n; i++) n += s->factors.data[t->first + i] == f;
+    return n;
 }
 
 static Ref build_sum(Normal *w, Sum *s, Term *t, int n) {
@@ -484,18 +562,23 @@ static Ref build_sum(Normal *w, Sum *s, Term *t, int n) {
     }
     /* f*(terms with f, divided by it) + the others */
     Term *with = lq_alloc((size_t)n * sizeof *with), *without = lq_alloc((size_t)n * sizeof *without);
-    int nwith = 0, nwithout = 0;
+    int nwith = 0, nwithout = 0, power = MAX_FACTORS;
+    for (int i = 0; i < n; i++) {
+        int p = power_of(s, &t[i], f);
+        if (p && p < power) power = p;
+    }
     for (int i = 0; i < n; i++) {
         if (!has_factor(s, &t[i], f)) { without[nwithout++] = t[i]; continue; }
-        Term q = {t[i].c, s->factors.n, t[i].n - 1};
-        bool dropped = false;
+        Term q = {t[i].c, s->factors.n, t[i].n - power, t[i].nfixed};
+        int dropped = 0;
         for (int j = 0; j < t[i].n; j++) {
             Ref g = s->factors.data[t[i].first + j];
-            if (g == f && !dropped) dropped = true;
+            if (g == f && dropped < power) dropped++;
             else vec_push(&s->factors, g);
         }
         with[nwith++] = q;
     }
+    f = integer_power(ir, f, power);
     Ref inner = build_sum(w, s, with, nwith);
     Ref others = nwithout ? build_sum(w, s, without, nwithout) : 0;
     Ref out = others ? ir_fma(ir, f, inner, others) : ir_binary(ir, SC_MUL, f, inner);
@@ -570,4 +653,9 @@ static Ref normalize_body(Ir *ir, Ref body, int ndims, const int64_t *dims) {
     return out;
 }
 
-void simplify_roots(Ir *ir, int n, Ref *roots) { ir_rewrite_bodies(ir, n, roots, normalize_body); }
+/* Twice: the first pass merges the terms that differentiation leaves, and only then is it
+ * known what is used once. */
+void simplify_roots(Ir *ir, int n, Ref *roots) {
+    ir_merge_maps(ir, n, roots);
+    for (int pass = 0; pass < 2; pass++) ir_rewrite_bodies(ir, n, roots, normalize_body);
+}
