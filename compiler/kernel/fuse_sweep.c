@@ -6,13 +6,14 @@
  *   its last reader, which is what the rows of a ring and the distance between the
  *   iterations of a wave are for.
  *
- * A leapfrog step makes p' = p - F(q) and q' = q + p' in one kernel, where F reads q at
+ * A kick and a drift make p' = p - F(q) and q' = q + p' in one kernel, where F reads q at
  * neighbouring rows.  With a second buffer for q' each step would move half as much memory
  * again.  In place, row by row, it is enough to store row y of q' where row y - radius of q
  * was.  The same holds for a chain of values q, q1, q2 … in one iteration. */
 #include "fuse_plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -136,6 +137,15 @@ static int64_t rows_ahead(Sweep *s, const Step *step, Ref old) {
     return pointwise ? 0 : ahead;
 }
 
+/* Is the array read anywhere in the loop at other points than the reader's own? */
+static bool is_spread(const Sweep *s, Ref a) {
+    for (int u = s->fu->info[a].uses; u >= 0; u = s->fu->uses.data[u].next) {
+        Use use = s->fu->uses.data[u];
+        if (!fuse_pointwise(s->ir, use.read, fuse_rank(s->ir, use.consumer), fuse_dims(s->ir, use.consumer))) return true;
+    }
+    return false;
+}
+
 /* A value that is made and used up in the loop: is it read last in this step? */
 static bool dies_in(const Sweep *s, Ref a, int step) {
     const Info *info = &s->fu->info[a];
@@ -147,6 +157,7 @@ static bool dies_in(const Sweep *s, Ref a, int step) {
  * their own point. */
 static bool find_chain(Sweep *s, int which, Ref made, Chain *c) {
     const CarryPlan *carry = &s->l->carry[which];
+    bool spread = is_spread(s, made);
     int step = item_of_array(s, made)->step;
     const Step *at = &s->l->body.steps.data[step];
     if (c->n == MOST_LINKS || carry->last > 2 * step + 1) return false;
@@ -168,7 +179,11 @@ static bool find_chain(Sweep *s, int which, Ref made, Chain *c) {
     for (int i = 0; i < s->fu->walk.n; i++) {
         Ref r = s->fu->walk.data[i];
         if (NODE(s->ir, r)->op != SC_READ || !fuse_pointwise(s->ir, r, s->rank, s->dims)) continue;
-        if (dies_in(s, NARG(s->ir, r, 0), step)) vec_push(&olds, NARG(s->ir, r, 0));
+        if (!dies_in(s, NARG(s->ir, r, 0), step)) continue;
+        vec_push(&olds, NARG(s->ir, r, 0));
+        if (is_spread(s, olds.data[olds.n - 1]) != spread) continue;     /* the likeliest first */
+        Ref first = olds.data[0];
+        olds.data[0] = olds.data[olds.n - 1], olds.data[olds.n - 1] = first;
     }
     int n = c->n;
     bool found = false;
@@ -207,6 +222,12 @@ static int64_t choose_wave(const Sweep *s, int narrays) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* The loop is not swept after all: only the next values of carries are spoken for. */
+static void release(Sweep *s, const Chain *chains) {
+    for (int i = 0; i < s->l->ncarry; i++)
+        for (int k = 1; k < chains[i].n; k++) s->fu->info[chains[i].link[k].made].taken = false;
+}
+
 static void make_ring(Sweep *s, int store, int64_t ahead) {
     Store *c = fuse_class(s->pl, store);
     int64_t depth = s->l->sweep.wave > 1 ? s->l->sweep.wave * s->l->body.steps.n : 1;
@@ -221,17 +242,20 @@ void fuse_sweep(Plan *pl, LoopPlan *l) {
     Sweep s = {.pl = pl, .fu = pl->fu, .ir = pl->ir, .l = l, .number = (int)NODE(pl->ir, l->node)->aux};
     Chain *chains = lq_alloc(((size_t)l->ncarry + 1) * sizeof *chains);
     l->sweep = (KSweep){.radius = -1, .wave = 1};
+    memset(chains, 0, ((size_t)l->ncarry + 1) * sizeof *chains);
     bool good = loop_is_stencil(&s);
     int narrays = 0;
     int64_t most = 0;
     for (int i = 0; i < l->ncarry && good; i++) {
-        chains[i].n = 0;
         if (!l->carry[i].live || l->carry[i].kind == NEXT_SAME) continue;
         good = find_chain(&s, i, l->carry[i].next, &chains[i]);
         narrays++;
-        for (int k = 0; k < chains[i].n; k++)
+        for (int k = 0; k < chains[i].n; k++) {
             if (chains[i].link[k].ahead > most) most = chains[i].link[k].ahead;
+            pl->fu->info[chains[i].link[k].made].taken = true;           /* by this chain */
+        }
     }
+    if (!good) release(&s, chains);
     if (good && narrays) {
         l->sweep = (KSweep){.radius = s.radius, .wave = choose_wave(&s, narrays)};
         for (int i = 0; i < l->ncarry; i++) {
@@ -241,7 +265,7 @@ void fuse_sweep(Plan *pl, LoopPlan *l) {
             for (int k = 0; k < chains[i].n; k++) {
                 Info *info = &pl->fu->info[chains[i].link[k].made];
                 fuse_join(pl, l->carry[i].cur, info->store);
-                info->ahead = chains[i].link[k].ahead, info->taken = true;
+                info->ahead = chains[i].link[k].ahead;
                 total += info->ahead;
             }
             make_ring(&s, l->carry[i].cur, total ? most : 0);
