@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     LEAST_ROWS = 8,
@@ -200,17 +199,12 @@ static bool find_chain(Sweep *s, int which, Ref made, Chain *c) {
 
 /* ---- waves ---------------------------------------------------------------------------------- */
 
-static double cache_bytes(void) {
-    long n = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    return n > 0 ? (double)n : 1 << 20;
-}
-
 /* Iterations of a wave: as many as keep the rows between the first and the last in the
  * cache; 1 where all rows fit there anyway. */
 static int64_t choose_wave(const Sweep *s, int narrays) {
     int64_t points = 1, kernels = s->l->body.steps.n;
     for (int d = 0; d < s->rank; d++) points *= s->dims[d];
-    double cache = cache_bytes(), row = 8.0 * narrays * (double)(points / s->dims[0]);
+    double cache = kernel_cache(), row = 8.0 * narrays * (double)(points / s->dims[0]);
     if (row * (double)s->dims[0] < 0.75 * cache || s->radius == 0) return 1;
     int64_t distance = kernels * (s->radius > 0 ? s->radius : 1);
     int64_t wave = (int64_t)(0.5 * cache / (row * (double)distance));

@@ -123,6 +123,10 @@ typedef struct KLanes {
     char why[240];           /* a sentence for `lqft show FILE kernels` */
 } KLanes;
 
+/* Bytes of the cache that a core has for itself; plan for another size (0: the machine's). */
+double kernel_cache(void);
+void   kernel_plan_for_cache(double bytes);
+
 /* The cheaper choice for so many replicas of some programs, by their own counts. */
 KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas);
 

@@ -82,9 +82,13 @@ static double bytes_of(const KProgram *p) {
 
 /* ---- the choice ------------------------------------------------------------------- */
 
-static double cache_bytes(void) {
+static double planned_cache;
+
+void kernel_plan_for_cache(double bytes) { planned_cache = bytes; }
+
+double kernel_cache(void) {
     long n = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    return n > 0 ? (double)n : 1 << 20;
+    return planned_cache > 0 ? planned_cache : n > 0 ? (double)n : 1 << 20;
 }
 
 static int replica_lanes(int64_t replicas) {
@@ -106,7 +110,7 @@ KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
     double width = by_replica.lanes < NARROWEST ? NARROWEST : by_replica.lanes;
     double blocks = (double)((replicas + by_replica.lanes - 1) / by_replica.lanes);
     double a = blocks * price.replicas * width / FULL_LANES, b = (double)replicas * price.sites;
-    bool spills = bytes * by_replica.lanes > cache_bytes();
+    bool spills = bytes * by_replica.lanes > kernel_cache();
     KLanes *best = b < a || (spills && b < 1.5 * a) ? &by_site : &by_replica;
     snprintf(best->why, sizeof best->why,
              "lanes are %s: %.3g vector operations a call for %lld chain%s, %.3g with %s; a block of %d chain%s holds %.3g MB%s",

@@ -7,6 +7,8 @@
  *     LLVM unoptimised, 8 lanes    all lanes
  *     the interpreter              three of the lanes
  *     LLVM with 1 lane, both ways  two of the lanes
+ *     LLVM with lanes = sites      two of the lanes; planned for a cache of 6000 bytes, so that
+ *                                  loops over lattices run in waves
  * and every function passes ir_verify and kernel_verify.  Gradients of smooth actions
  * are compared with central differences, whose error must fall like h^2.  The programs
  * in cases/ are what once failed; their reports called …_left must be 0.
@@ -65,13 +67,21 @@ typedef struct Prog {
     struct Slope { IrFunc value, grad; Ref in[64]; int nin; bool complex, field_complex[64]; FieldKind kind[64]; const char *name;
                    int at; } slope[8];
     int     nslopes;
+    int     waves;                 /* loops that run in waves */
 } Prog;
 
 static IrFunc  *funcs[MAX_FUNCS];
-static KProgram *fused[MAX_FUNCS];
+static KProgram *fused[MAX_FUNCS], *waved[MAX_FUNCS];   /* waved: planned for a tiny cache */
 static Prog    *owner[MAX_FUNCS];
 static int      nfuncs;
 static Arena   *arena;
+
+static int waves_of(const KStmt *s, int n) {
+    int waves = 0;
+    for (int i = 0; i < n; i++)
+        if (s[i].kind == KS_LOOP) waves += s[i].u.loop.sweep.wave > 1 ? 1 : waves_of(s[i].u.loop.body, s[i].u.loop.nbody);
+    return waves;
+}
 
 static int add(Prog *p, IrFunc *f) {
     if (nfuncs == MAX_FUNCS) abort();
@@ -81,7 +91,13 @@ static int add(Prog *p, IrFunc *f) {
     KProgram *k = fuse(f, arena);
     broken = kernel_verify(k);
     if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
-    owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k;
+    kernel_plan_for_cache(6000);
+    KProgram *w = fuse(f, arena);
+    kernel_plan_for_cache(0);
+    broken = kernel_verify(w);
+    if (broken) { say('F', "kernel_verify of %s, in waves: %s", f->name, broken); return -1; }
+    p->waves += waves_of(w->stmts, w->nstmts);
+    owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k, waved[nfuncs] = w;
     return nfuncs++;
 }
 
@@ -161,8 +177,8 @@ static bool load(Prog *p) {
 
 /* ---- running one function everywhere ---------------------------------------------------------------- */
 
-enum { O1_W8, O0_W8, O1_W1, O0_W1, NMACHINES };
-static const char *const machine_name[] = {"O1, 8 lanes", "O0, 8 lanes", "O1, 1 lane", "O0, 1 lane"};
+enum { O1_W8, O0_W8, O1_W1, O0_W1, WAVES, SITES, NMACHINES };
+static const char *const machine_name[] = {"O1, 8 lanes", "O0, 8 lanes", "O1, 1 lane", "O0, 1 lane", "8 lanes in waves", "lanes of sites in waves"};
 static Compiled *machine[NMACHINES];
 
 static double *numbers(int64_t n) {
@@ -185,42 +201,62 @@ static bool compare(int f, const char *who, int lane, int o, const double *got, 
     return true;
 }
 
+static int64_t row_of(const IrFunc *f, Ref a) { return NODE(f->ir, a)->rank ? NDIM(f->ir, a, NODE(f->ir, a)->rank - 1) : 1; }
+
+/* From the order of lanes that are sites to row-major order. */
+static void unsplit(const IrFunc *f, Ref a, double *x) {
+    int64_t n = ir_elements(f->ir, a);
+    double *copy = numbers(n);
+    for (int64_t k = 0; k < n; k++) copy[k] = x[kernel_place(row_of(f, a), k)];
+    memcpy(x, copy, (size_t)n * sizeof *x);
+    free(copy);
+}
+
 /* in: 8 lanes (uniform inputs: once); out: what the optimised code with 8 lanes gives. */
 static bool run_everywhere(int f, const double *const *in, double *const *out, uint32_t step) {
     const IrFunc *q = funcs[f];
     current = owner[f]->path;
-    double *scratch = numbers(fused[f]->scratch * LANES);
+    double *scratch = numbers((fused[f]->scratch + waved[f]->scratch) * LANES);
     CallArgs a = {.in = in, .out = out, .scratch = scratch, .seed = SEED, .step = step, .chains = chains};
     backend_llvm.call(machine[O1_W8], f, &a);
     double **other = lq_alloc((size_t)(q->nout + 1) * sizeof *other);
     const double **one = lq_alloc((size_t)(q->nin + 1) * sizeof *one);
     for (int o = 0; o < q->nout; o++) other[o] = numbers(ir_elements(q->ir, q->out[o]) * LANES);
     a.out = other;
-    backend_llvm.call(machine[O0_W8], f, &a);
     bool ok = true;
-    for (int o = 0; o < q->nout && ok; o++)
-        for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[O0_W8], l, o, other[o], LANES, l, out[o]);
+    for (int m = O0_W8; m <= WAVES && ok; m += WAVES - O0_W8) {
+        backend_llvm.call(machine[m], f, &a);
+        for (int o = 0; o < q->nout && ok; o++)
+            for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[m], l, o, other[o], LANES, l, out[o]);
+    }
     static const int interpreted[] = {0, 3, 6}, single[] = {0, 4};
-    for (int which = 0; which < 7 && ok; which++) {
-        int lane = which < 3 ? interpreted[which] : single[(which - 3) / 2];
+    static const int single_machine[] = {O0_W1, O1_W1, SITES};
+    for (int which = 0; which < 9 && ok; which++) {
+        int lane = which < 3 ? interpreted[which] : single[(which - 3) / 3];
+        bool sites = which >= 3 && single_machine[which % 3] == SITES;
+        uint32_t same_chain[LANES];
+        for (int l = 0; l < LANES; l++) same_chain[l] = chains[lane];
         for (int i = 0; i < q->nin; i++) {
-            if (NODE(q->ir, q->in[i])->uniform) { one[i] = in[i]; continue; }
+            bool uniform = NODE(q->ir, q->in[i])->uniform;
             int64_t n = ir_elements(q->ir, q->in[i]);
             double *copy = numbers(n);
-            for (int64_t k = 0; k < n; k++) copy[k] = in[i][k * LANES + lane];
+            for (int64_t k = 0; k < n; k++) {
+                double v = uniform ? in[i][k] : in[i][k * LANES + lane];
+                copy[sites ? kernel_place(row_of(q, q->in[i]), k) : k] = v;
+            }
             one[i] = copy;
         }
         const char *who = "the interpreter";
         if (which < 3) interp_call(q, one, other, (RandKey){SEED, chains[lane], step});
         else {
-            int m = which % 2 ? O1_W1 : O0_W1;
+            int m = single_machine[which % 3];
             who = machine_name[m];
-            CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = &chains[lane]};
+            CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = same_chain};
             backend_llvm.call(machine[m], f, &b);
+            for (int o = 0; o < q->nout && sites; o++) unsplit(q, q->out[o], other[o]);
         }
         for (int o = 0; o < q->nout && ok; o++) ok = compare(f, who, lane, o, other[o], 1, 0, out[o]);
-        for (int i = 0; i < q->nin; i++)
-            if (!NODE(q->ir, q->in[i])->uniform) free((double *)one[i]);
+        for (int i = 0; i < q->nin; i++) free((double *)one[i]);
     }
     for (int o = 0; o < q->nout; o++) free(other[o]);
     free(other), free(one), free(scratch);
@@ -414,7 +450,7 @@ static void run_program(Prog *p) {
     }
     for (int i = 0; i < p->nslopes && ok; i++) ok = run_slope(p, &p->slope[i]);
     current = p->path;
-    if (ok) say('A', "%d", slopes_checked);
+    if (ok) say('A', "%d %d", slopes_checked, p->waves);
     slopes_checked = 0;
 }
 
@@ -432,8 +468,8 @@ static void run_batch(char *const *paths, int n) {
     if (!any) return;
     for (int m = 0; m < NMACHINES; m++) {
         char err[512] = "";
-        BackendOptions o = {.lanes = m < 2 ? LANES : 1, .optimize = m % 2 == 0};
-        machine[m] = backend_llvm.compile(fused, nfuncs, &o, err, sizeof err);
+        BackendOptions o = {.lanes = m == O1_W1 || m == O0_W1 ? 1 : LANES, .sites = m == SITES, .optimize = m % 2 == 0};
+        machine[m] = backend_llvm.compile(m >= WAVES ? waved : fused, nfuncs, &o, err, sizeof err);
         if (machine[m]) continue;
         if (n > 1) _exit(99);                     /* again, one by one */
         say('F', "%s: %s", machine_name[m], err);
@@ -446,7 +482,7 @@ static void run_batch(char *const *paths, int n) {
 /* ---- the parent: batches, children, the account ---------------------------------------------------------------- */
 
 typedef struct Child { pid_t pid; FILE *says; char **paths; int n; } Child;
-static int accepted, rejected, failed, no_gradient, slopes, listed;
+static int accepted, rejected, failed, no_gradient, slopes, waves, listed;
 
 static void start(Child *c, char **paths, int n) {
     *c = (Child){.says = tmpfile(), .paths = paths, .n = n};
@@ -463,7 +499,12 @@ static void start(Child *c, char **paths, int n) {
 
 static void account(const char *line) {
     switch (*line) {
-    case 'A': accepted++, slopes += atoi(strrchr(line, ':') + 1); break;
+    case 'A': {
+        int s = 0, w = 0;
+        sscanf(strrchr(line, ':') + 1, "%d %d", &s, &w);
+        accepted++, slopes += s, waves += w;
+        break;
+    }
     case 'R': rejected++; if (listed++ < 10) printf("rejected  %s", line + 2); break;
     case 'N': no_gradient++; break;
     default: failed++; printf("FAILED  %s", line + 2);
@@ -555,13 +596,15 @@ int main(int argc, char **argv) {
         drawn = all.n - cases;
     }
     run_all(&all, jobs < 1 ? 1 : jobs);
-    printf("%d programs agree bit for bit, %d rejected by the checker, %d failures; %d gradients compared with differences, %d actions without a gradient\n",
-           accepted, rejected, failed, slopes, no_gradient);
+    printf("%d programs agree bit for bit, %d rejected by the checker, %d failures; %d gradients compared with differences, %d actions without a gradient; %d loops ran in waves\n",
+           accepted, rejected, failed, slopes, no_gradient, waves);
     bool typed = files || rejected * 20 <= drawn;
     if (!typed) printf("FAILED  more than 5 %% of the generated programs are rejected\n");
     if (!files && !keep && !failed) {
         snprintf(command, sizeof command, "rm -r '%s'", temporary);
         if (system(command) != 0) perror("agree");
     } else if (!files) printf("the programs are in %s\n", keep ? keep : temporary);
-    return failed || !typed;
+    bool waved = files || waves >= 10;
+    if (!waved) printf("FAILED  fewer than ten loops ran in waves\n");
+    return failed || !typed || !waved;
 }
