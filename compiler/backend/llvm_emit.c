@@ -65,19 +65,23 @@ static void emit_rearrangement(Func *f, const KCopy *c, Val at) {
     ll_loop_end(f, &l);
 }
 
+static Val ring_place(Func *f, int buf, Val y) {
+    Unit *u = f->u;
+    Val slot = ll_ring_slot(f, buf, l_load(u, u->i64, f->first[buf], 8), y);
+    return l_mul(u, slot, ll_ring_pitch(f, buf));
+}
+
 /* To or from a ring, row by row. */
 static void emit_copy_of_rows(Func *f, const KCopy *c, Val at) {
     Unit *u = f->u;
     const KBuf *dst = buf_get(f, c->dst), *src = buf_get(f, c->src), *ring = src->slots ? src : dst;
-    int64_t n = ring->n / ring->rows;
+    int64_t n = ring->n / ring->rows, width = buf_width(f, c->src);
     Loop l = ll_loop_begin(f, 0, ring->rows, "row");
-    Val from = l.i, to = l.i;
-    if (src->slots) from = ll_ring_slot(f, c->src, l_load(u, u->i64, f->first[c->src], 8), l.i);
-    if (dst->slots) to = ll_ring_slot(f, c->dst, l_load(u, u->i64, f->first[c->dst], 8), l.i);
-    to = l_add(u, l_mul(u, to, n), at);
-    LLVMBuildMemCpy(u->b, l_at(u, buf_address(f, c->dst), l_mul(u, to, buf_width(f, c->dst))), 8,
-                    l_at(u, buf_address(f, c->src), l_mul(u, from, n * buf_width(f, c->src))), 8,
-                    l_int(u, n * buf_width(f, c->src) * 8));
+    Val from = l_mul(u, l.i, n * width), to = l_mul(u, l_add(u, l_mul(u, l.i, n), at), width);
+    if (src->slots) from = ring_place(f, c->src, l.i);
+    if (dst->slots) to = ring_place(f, c->dst, l.i);
+    LLVMBuildMemCpy(u->b, l_at(u, buf_address(f, c->dst), to), 8, l_at(u, buf_address(f, c->src), from), 8,
+                    l_int(u, n * width * 8));
     ll_loop_end(f, &l);
 }
 

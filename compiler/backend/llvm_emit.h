@@ -151,6 +151,8 @@ void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
 /* ==== llvm_sweep.c ============================================================== */
 
 void ll_sweep(Func *f, const KLoop *l);
+/* Doubles from one row of a ring to the next. */
+int64_t ll_ring_pitch(const Func *f, int buf);
 /* Where row y of a ring is, in rows. */
 Val  ll_ring_slot(Func *f, int buf, Val first, Val y);
 
@@ -170,7 +172,7 @@ Val   ll_offset_address(Nest *z, const Offset *o, int buf, int level);
 /* The element of the point, over the first naxes axes; in a ring so many rows ahead. */
 Val   ll_own_address(Nest *z, int buf, int naxes, int64_t ahead);
 /* The first index of a read of a ring. */
-void  ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place *p, int64_t stride);
+void  ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place *p);
 /* When lanes are sites: place of element e of a row of n, of an array with such rows. */
 Val   ll_split(Unit *u, Val e, int64_t n);
 Val   ll_split_element(Unit *u, Val e, int64_t n);

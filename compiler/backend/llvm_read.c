@@ -73,7 +73,7 @@ static Access access_of(Nest *z, Ref r, const Index *ix, bool row, int level) {
         if (d == nidx - 1 && buf_split(f, a.buf)) access_split(z, &a, &ix[d], n, level);
         else {
             Place p = ll_place(z, &ix[d]);
-            if (d == 0 && buf_get(f, a.buf)->slots) ll_offset_add_row(z, &a.offset, a.buf, &ix[d], &p, stride);
+            if (d == 0 && buf_get(f, a.buf)->slots) ll_offset_add_row(z, &a.offset, a.buf, &ix[d], &p);
             else ll_offset_add(z, &a.offset, &ix[d], &p, stride);
             access_modes(z, &a, &p, level);
         }

@@ -15,12 +15,25 @@ Val ll_ring_slot(Func *f, int buf, Val first, Val y) {
     return l_select(u, l_compare(u, LLVMIntSGE, slot, slots), l_sub(u, slot, slots), slot);
 }
 
-static int64_t row_doubles(Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
+static int64_t row_doubles(const Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
+
+/* A load waits for a store whose address has the same last 12 bits.  So neighbouring rows,
+ * and those two apart, should not be near a multiple of 4096 bytes apart. */
+int64_t ll_ring_pitch(const Func *f, int buf) {
+    enum { PAGE = 512, NEAR = 40, STEP = 8 };          /* doubles */
+    int64_t row = row_doubles(f, buf), pitch = row;
+    if (buf_get(f, buf)->n / buf_get(f, buf)->rows < KERNEL_LONG_ROW || row % STEP) return row;
+    for (; pitch < row + KERNEL_ROW_GAP; pitch += STEP) {
+        int64_t one = pitch % PAGE, two = 2 * pitch % PAGE;
+        if (one >= NEAR && one <= PAGE - NEAR && two >= NEAR && two <= PAGE - NEAR) break;
+    }
+    return pitch;
+}
 
 static Val row_address(Func *f, int buf, Val y) {
     Unit *u = f->u;
     Val first = l_load(u, u->i64, f->first[buf], 8);
-    return l_at(u, buf_address(f, buf), l_mul(u, ll_ring_slot(f, buf, first, y), row_doubles(f, buf)));
+    return l_at(u, buf_address(f, buf), l_mul(u, ll_ring_slot(f, buf, first, y), ll_ring_pitch(f, buf)));
 }
 
 /* Short rows without a call. */

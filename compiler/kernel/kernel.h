@@ -105,8 +105,13 @@ static inline int64_t kernel_place(int64_t row, int64_t e) {
     return reduce_parts(row) == 1 ? e : e - x + x % part * REDUCE_PARTS + x / part;
 }
 
+/* Long rows of a ring may lie some doubles apart, see llvm_sweep.c. */
+enum { KERNEL_LONG_ROW = 128, KERNEL_ROW_GAP = 64 };
 /* Elements of room that a buffer takes. */
-static inline int64_t kernel_room(const KBuf *b) { return b->slots ? b->n / b->rows * b->slots : b->n; }
+static inline int64_t kernel_room(const KBuf *b) {
+    int64_t row = b->slots ? b->n / b->rows : 0;
+    return b->slots ? b->slots * (row + (row >= KERNEL_LONG_ROW ? KERNEL_ROW_GAP : 0)) : b->n;
+}
 /* Kernels between two exchanges of rows at the ends, and the rows that these reach. */
 static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l->sweep.wave * l->nbody : 1; }
 
