@@ -57,6 +57,7 @@ static void copy_row(Func *f, int buf, Val to, Val from) {
 static void copy_ends(Func *f, int buf, int64_t rows) {
     Unit *u = f->u;
     int64_t all = buf_get(f, buf)->rows;
+    if (rows == 0) return;
     Loop l = ll_loop_begin(f, 0, rows, "ends");
     copy_row(f, buf, l_add(u, l.i, l_int(u, all)), l.i);
     copy_row(f, buf, l_sub(u, l.i, l_int(u, rows)), l_add(u, l.i, l_int(u, all - rows)));
