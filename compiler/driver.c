@@ -143,7 +143,7 @@ static int settable_names(const Session *s, const char **names, int most) {
     for (int i = 0; i < s->model->params.n && n < most; i++) names[n++] = s->model->params.data[i].name;
     for (int i = 0; i < s->plan->tasks.n; i++) {
         const Task *t = s->plan->tasks.data[i];
-        const Value *f = t->kind == TASK_SAMPLE ? env_find(s->model->elab->globals, intern(t->sample->method)) : NULL;
+        const Value *f = t->kind == TASK_SAMPLE ? env_find(s->model->elab->globals, intern(t->sample->sampler)) : NULL;
         if (!f || f->kind != VK_FUNC || f->u.func.kind != FN_DECL) continue;
         for (int k = 0; k < f->u.func.decl->nopts && n < most; k++) names[n++] = f->u.func.decl->opts[k].name;
     }

@@ -385,6 +385,7 @@ void lex_file(Parse *p)
         "symmetry"   { KEY(T_SYMMETRY) }
         "sampler"    { KEY(T_SAMPLER) }
         "sample"     { KEY(T_SAMPLE) }
+        "scan"       { KEY(T_SCAN) }
         "report"     { KEY(T_REPORT) }
         "plot"       { KEY(T_PLOT) }
         "save"       { KEY(T_SAVE) }

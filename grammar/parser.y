@@ -66,7 +66,7 @@ static Block block(StmtList *l, Span at);
 %token RESERVED "a reserved word"
 %token IMPORT "import" PARAM "param" AXIS "axis" GRID "grid" LATTICE "lattice" FIELD "field"
 %token DATA "data" DEF "def" ACTION "action" OBSERVABLE "observable" SYMMETRY "symmetry"
-%token SAMPLER "sampler" SAMPLE "sample" REPORT "report" PLOT "plot" SAVE "save" PRINT "print"
+%token SAMPLER "sampler" SCAN "scan" SAMPLE "sample" REPORT "report" PLOT "plot" SAVE "save" PRINT "print"
 %token IF "if" THEN "then" ELSE "else" AND "and" OR "or" NOT "not"
 %token IN "in" IN_BIND "in the set" IN_INTERVAL "in an interval"
 %token REPEAT "repeat" WHILE "while" AT_MOST "at most" FOR "for" RETURN "return"
@@ -134,11 +134,9 @@ decl: IMPORT imports
           d->body = $4; d->has_body = true; }
     | SYMMETRY expr ARROW expr OF name
         { ast_symmetry(p, $2, $4, $6, @$); }
-    | SAMPLE names '~' expr WITH postfix
-        { ast_sample(p, $2, $4, $6, NULL, @$); }
-    | SAMPLE names '~' expr WITH postfix '{' settings '}'
-        { ast_sample(p, $2, $4, $6, $8, @$); }
-    | REPORT reports
+    | run
+    | SCAN for_binds '{' runs '}'
+        { ast_scan(p, $2, @$); }
     | PLOT exprs
         { Decl *d = ast_decl(p, DC_PLOT, @$); d->list = $2->data; d->nlist = $2->n; }
     | PLOT exprs FOR for_binds
@@ -148,6 +146,19 @@ decl: IMPORT imports
         { Decl *d = ast_decl(p, DC_SAVE, @$); d->value = $2; d->path = $4; }
     | PRINT exprs
         { Decl *d = ast_decl(p, DC_PRINT, @$); d->list = $2->data; d->nlist = $2->n; }
+    ;
+
+run: SAMPLE names '~' expr WITH postfix
+        { ast_sample(p, $2, $4, $6, NULL, @$); }
+   | SAMPLE names '~' expr WITH postfix '{' settings '}'
+        { ast_sample(p, $2, $4, $6, $8, @$); }
+   | REPORT reports
+   ;
+
+runs: %empty
+    | runs separator
+    | runs run separator
+    | runs error separator { yyerrok; ast_decl(p, DC_ERROR, @2); }
     ;
 
 function: DEF { $$ = DC_DEF; } | ACTION { $$ = DC_ACTION; } | OBSERVABLE { $$ = DC_OBSERVABLE; } ;

@@ -11,6 +11,7 @@
  *   elab_stmt.c  blocks: let, draw, loops, conditionals, accept, monitor
  *   resolve.c    names, duplicates and recursion, before elaboration
  *   model.c      declarations of a file and its imports; parameters
+ *   scan.c       scan: tasks at several values of parameters
  *   tasks.c      sample, report, plot, save: what is run, as functions of the IR
  */
 #ifndef LQFT_ELAB_H
@@ -292,6 +293,9 @@ typedef struct ParamInfo { const char *name; const Value *bound; Span at; double
 
 typedef struct Override { const char *name; const char *text; bool used; } Override;
 
+/* A parameter that a scan sets. */
+typedef struct Forced { const char *name; Expr value; const struct Forced *up; } Forced;
+
 typedef struct Model {
     Front   *front;
     Elab    *elab;
@@ -305,6 +309,8 @@ typedef struct Model {
     const char *library;            /* folder of the standard library */
     const char *path;               /* main file */
     VEC(const char *) unknown;      /* names reported as unknown: one message for each */
+    Env     *functions, *declared;  /* the globals when all functions, and when all else was declared */
+    const Forced *forced;           /* parameters that a scan sets, while it is planned */
     bool     unusable;              /* too broken to be elaborated */
 } Model;
 
@@ -313,6 +319,12 @@ typedef struct Model {
 Model *model_load(Front *front, Arena *arena, const char *path, const char *library,
                   Override *overrides, int noverrides, uint32_t seed);
 FieldInfo *model_field(const Model *m, const char *name);
+/* A task in the block of a scan could not be read: the names that it makes are unknown. */
+bool model_lacks_tasks(const Model *m);
+/* The declarations once more, with other values of parameters: e->globals, params, fields
+ * and sets are those, until model_unforce restores what model_force saved. */
+void model_force(Model *m, const Forced *forced, Model *saved);
+void model_unforce(Model *m, const Model *saved, Env *globals);
 /* The module of the library that defines a function or sampler, by its dotted name, or NULL. */
 const char *library_module(const Model *m, const char *name);
 /* Bytes that this machine, or the limit of the process, allows. */
@@ -334,7 +346,8 @@ typedef struct SampleTask {
     Target       target;
     int          nfields;
     int64_t      chains, warmup, draws, thin;
-    const char  *method;             /* name of the sampler, for messages */
+    const char  *sampler, *method;   /* its name; and for messages, with the point of the scan */
+    int          nat; const char **at_name; double *at_value;   /* the point of the scan */
     VEC(Primary) primaries;
     SamplerFrame frame;
     /* Inputs common to step and measure: the components of the state. */
@@ -385,7 +398,7 @@ typedef struct Task {
     const char *path;
 } Task;
 
-typedef struct Plan { VEC(Task *) tasks; Model *model; } Plan;
+typedef struct Plan { VEC(Task *) tasks; Model *model; int nsamples; bool claims; } Plan;
 
 /* Elaborates the tasks; errors go to the sink. `claims`: with what `lqft check` needs. */
 Plan *plan_tasks(Model *m, bool claims);

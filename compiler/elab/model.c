@@ -82,7 +82,7 @@ const char *library_module(const Model *m, const char *name) {
 }
 
 static bool is_task(const Decl *d) {
-    return d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT;
+    return d->kind == DC_SCAN || d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT;
 }
 
 static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file);
@@ -121,6 +121,14 @@ static void load_file(Model *m, Arena *arena, const char *path, const char *text
     }
 }
 
+bool model_lacks_tasks(const Model *m) {
+    for (int i = 0; i < m->decls.n; i++) {
+        const Decl *d = m->decls.data[i];
+        if (d->kind == DC_ERROR && (d->scan || (d->keyword && !strcmp(d->keyword, "scan")))) return true;
+    }
+    return false;
+}
+
 /* ---- parameters -------------------------------------------------------------------------------- */
 
 static Override *find_override(Model *m, const char *name) {
@@ -133,10 +141,17 @@ static bool in_bounds(double v, double lo, double hi, const Decl *d) {
     return (d->lo_open ? v > lo : v >= lo) && (d->hi_open ? v < hi : v <= hi);
 }
 
+static const Forced *forced_value(const Model *m, const char *name) {
+    for (const Forced *f = m->forced; f; f = f->up)
+        if (f->name == name) return f;
+    return NULL;
+}
+
 static void declare_param(Model *m, const Decl *d) {
     Elab *e = m->elab;
-    Override *o = find_override(m, d->name);
-    const Expr *x = d->value;
+    const Forced *forced = forced_value(m, d->name);
+    Override *o = forced ? NULL : find_override(m, d->name);
+    const Expr *x = forced ? &forced->value : d->value;
     if (o) {
         o->used = true;
         x = parse_expr(m->front, source_add(&m->front->sources, "command line", o->text, strlen(o->text)));
@@ -148,7 +163,7 @@ static void declare_param(Model *m, const Decl *d) {
     }
     e->read.n = 0;
     const Value *dflt = elab_expr(e, e->globals, d->value), *v = dflt;
-    if (o) e->read.n = 0, v = elab_expr(e, e->globals, x);
+    if (o || forced) e->read.n = 0, v = elab_expr(e, e->globals, x);
     double value, dflt_value = NAN, lo, hi;
     bool ok = v->kind != VK_ERROR;
     if (ok && v->kind == VK_NUM && !v->u.num.complex && v->u.num.nsets == 0 && !value_is_const(e, v, &value)) {
@@ -168,7 +183,7 @@ static void declare_param(Model *m, const Decl *d) {
         !in_bounds(value, lo, hi, d)) {
         Diag *g = elab_error(e, "E0403", x->at, "`%s` = %.10g lies outside its bounds %c%g, %g%c", d->name, value,
                              d->lo_open ? '(' : '[', lo, hi, d->hi_open ? ')' : ']');
-        if (o) diag_label(&m->front->sink, g, d->name_at, "declared here");
+        if (o || forced) diag_label(&m->front->sink, g, d->name_at, "declared here");
         ok = false;
     }
     value_is_const(e, dflt, &dflt_value);
@@ -540,7 +555,7 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
     text = read_whole(arena, path, &len);
     if (text) load_file(m, arena, path, text, len, true);
     resolve_model(m);
-    m->unusable = is_unusable(&front->sink);
+    m->unusable = is_unusable(&front->sink) || model_lacks_tasks(m);
     if (m->unusable) return m;
     for (int i = 0; i < front->sink.diags.n; i++) elab_mark(e, front->sink.diags.data[i]->labels[0].at);
     for (int i = 0; i < m->decls.n; i++)
@@ -550,7 +565,68 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
         }
     for (int i = 0; i < m->decls.n; i++)
         if (!is_function(m->decls.data[i])) set_scope(m, m->decls.data[i], NULL);
+    m->functions = e->globals;
     for (int i = 0; i < m->decls.n; i++)
         if (!is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
+    m->declared = e->globals;
     return m;
+}
+
+/* ---- the same declarations at other values of parameters ------------------------------------------------ */
+
+/* Is the value the same whatever the forced parameters are? */
+static bool stays(const Model *m, const Value *v) {
+    if (!v || v->kind == VK_ERROR) return false;
+    for (const Forced *f = m->forced; f; f = f->up)
+        for (int i = 0; i < v->nuses; i++)
+            if (v->uses[i]->name == f->name) return false;
+    return true;
+}
+
+static void keep(Model *m, const Model *base, const char *name, const Value *v) {
+    m->elab->globals = env_bind(m->elab, m->elab->globals, name, v);
+    for (int i = 0; i < base->params.n; i++)
+        if (base->params.data[i].bound == v) vec_push(&m->params, base->params.data[i]);
+}
+
+static void bind_reports(Elab *e, const Env *v, const Env *declared) {
+    if (v == declared) return;
+    bind_reports(e, v->up, declared);
+    e->globals = env_bind(e, e->globals, v->name, v->value);
+}
+
+/* What does not depend on the forced parameters is kept: the same sets, the same data. */
+void model_force(Model *m, const Forced *forced, Model *saved) {
+    Elab *e = m->elab;
+    const Env *reports = e->globals;
+    *saved = *m;
+    m->forced = forced;
+    memset(&m->params, 0, sizeof m->params);
+    memset(&m->fields, 0, sizeof m->fields);
+    memset(&m->sets, 0, sizeof m->sets);
+    e->globals = m->functions;
+    e->grads.n = 0;
+    for (int i = 0; i < m->decls.n; i++) {
+        const Decl *d = m->decls.data[i];
+        if (is_function(d)) continue;
+        bool kept = d->kind != DC_FIELD && (d->name || d->nnames);
+        for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++)
+            kept = stays(m, env_find(m->declared, d->nnames ? d->names[k] : d->name));
+        for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++) {
+            const char *name = d->nnames ? d->names[k] : d->name;
+            keep(m, saved, name, env_find(m->declared, name));
+        }
+        if (!kept) declare(m, e->arena, d);
+    }
+    bind_reports(e, reports, m->declared);
+}
+
+void model_unforce(Model *m, const Model *saved, Env *globals) {
+    vec_free(&m->params), vec_free(&m->fields), vec_free(&m->sets);
+    m->forced = saved->forced;
+    m->params.data = saved->params.data, m->params.n = saved->params.n, m->params.cap = saved->params.cap;
+    m->fields.data = saved->fields.data, m->fields.n = saved->fields.n, m->fields.cap = saved->fields.cap;
+    m->sets.data = saved->sets.data, m->sets.n = saved->sets.n, m->sets.cap = saved->sets.cap;
+    m->elab->globals = globals;
+    m->elab->grads.n = 0;
 }

@@ -438,6 +438,9 @@ static void resolve_decl(Resolver *r, const Decl *d) {
         bind_indices(r, d->binds, d->nbinds, d->value);
         walk(r, d->value);
         break;
+    case DC_SCAN:                              /* its names are parameters */
+        for (int i = 0; i < d->nbinds; i++) walk(r, d->binds[i].set);
+        break;
     case DC_PLOT: case DC_SAVE: case DC_PRINT: resolve_list(r, d); break;
     case DC_ERROR: case DC_IMPORT: break;
     }
@@ -587,7 +590,7 @@ void resolve_model(Model *m) {
         diag_help(r.sink, d, "many numbers are an array: `data a[i in 0..999] = load(\"numbers.csv\")`");
         return;
     }
-    r.silent = lacks_import(r.sink);
+    r.silent = lacks_import(r.sink) || model_lacks_tasks(m);
     collect_globals(&r);
     for (int i = 0; i < m->decls.n; i++) {
         r.current = number_of(&r, m->decls.data[i]);

@@ -2,12 +2,11 @@
  * three functions of the array IR (start, step, measure), each `report` a function of
  * expectation values with its gradient. */
 #include "expect.h"
+#include "plan.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_SAMPLES 64
 
 /* ---- expectations ------------------------------------------------------------------------- */
 
@@ -397,7 +396,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     t->nfield_parts = t->state_in.n;
     t->config = value_tuple(e, t->target.n, seen, t->decl->at);
     if (!s) return false;
-    t->method = s->name;
+    t->sampler = t->method = s->name;
     t->warmup_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
     e->warmup = value_real(e, ir_read(e->ir, t->warmup_in, NULL), t->decl->at);
     const Value *state = value_tuple(e, t->target.n, q, t->decl->at);
@@ -428,13 +427,20 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     return true;
 }
 
-static SampleTask *plan_sample(Model *m, Plan *p, const Decl *d, bool claims, int index) {
+SampleTask *plan_sample(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
+    if (p->nsamples == MAX_SAMPLES) {
+        elab_error(e, "E0302", d->at, "more than %d `sample` in a program", MAX_SAMPLES);
+        return NULL;
+    }
     SampleTask *t = arena_alloc(e->arena, sizeof *t);
-    t->decl = d, t->index = index;
+    t->decl = d, t->index = p->nsamples++;
+    bool claims = p->claims;
     bool ok = plan_sampler(m, t, claims);
     e->frame = NULL;
     if (ok) new_task(p, e, TASK_SAMPLE, d)->sample = t;
+    e->sample = t->config ? t : NULL;       /* its fields are known: what follows is checked too */
+    e->no_sample = !t->config;
     return t;
 }
 
@@ -447,7 +453,7 @@ static ReportTask *new_report(Elab *e, const Decl *d, const char *name, const Va
 }
 
 /* A complex report becomes two: its real and its imaginary part. */
-static void add_report(Plan *p, Elab *e, const Decl *d, const char *name, const Value *v) {
+void plan_add_report(Plan *p, Elab *e, const Decl *d, const char *name, const Value *v) {
     for (int part = 0; part < (v->u.num.complex ? 2 : 1); part++) {
         const char *full = v->u.num.complex ? arena_printf(e->arena, "%s.%s", name, part ? "im" : "re") : name;
         Task *t = new_task(p, e, TASK_REPORT, d);
@@ -464,7 +470,7 @@ static const char *expr_text(Elab *e, const Expr *x) {
 }
 
 /* Reports with several indices that repeat their sets, or whole arrays. */
-static const Value *report_value(Elab *e, const Decl *d) {
+const Value *plan_report_value(Elab *e, const Decl *d) {
     const Value *v = d->nbinds ? elab_array(e, e->globals, d->nbinds, d->binds, d->value, elab_expr, d->name_at)
                                : elab_expr(e, e->globals, d->value);
     if (v->kind == VK_ERROR) return v;
@@ -476,11 +482,11 @@ static const Value *report_value(Elab *e, const Decl *d) {
 
 static void plan_report(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
-    const Value *v = report_value(e, d);
+    const Value *v = plan_report_value(e, d);
     Value *named = value_new(e, v->kind, d->name_at);
     named->u = v->u;
     named->name = d->name;
-    if (v->kind == VK_NUM) add_report(p, e, d, d->name, v);
+    if (v->kind == VK_NUM) plan_add_report(p, e, d, d->name, v);
     e->globals = env_bind(e, e->globals, d->name, named);
 }
 
@@ -664,23 +670,14 @@ static void check_unused(Model *m) {
 Plan *plan_tasks(Model *m, bool claims) {
     Elab *e = m->elab;
     Plan *p = arena_alloc(e->arena, sizeof *p);
-    p->model = m;
+    p->model = m, p->claims = claims;
     check_unused(m);
-    int nsamples = 0;
     for (int i = 0; i < m->tasks.n; i++) {
         const Decl *d = m->tasks.data[i];
+        if (d->scan) continue;                   /* planned with its scan */
         switch (d->kind) {
-        case DC_SAMPLE: {
-            if (nsamples == MAX_SAMPLES) {
-                elab_error(e, "E0302", d->at, "more than %d `sample` in a program", MAX_SAMPLES);
-                return p;
-            }
-            SampleTask *t = plan_sample(m, p, d, claims, nsamples);
-            nsamples++;
-            e->sample = t->config ? t : NULL;  /* its fields are known: what follows is checked too */
-            e->no_sample = !t->config;
-            break;
-        }
+        case DC_SCAN: plan_scan(m, p, d); break;
+        case DC_SAMPLE: if (!plan_sample(m, p, d)) return p; break;
         case DC_REPORT: plan_report(m, p, d); break;
         case DC_PLOT: plan_plot(m, p, d); break;
         case DC_SAVE: plan_save(m, p, d); break;

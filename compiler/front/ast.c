@@ -384,6 +384,19 @@ Decl *ast_sample(Parse *p, WordList *names, Expr *value, Expr *method, OptionLis
     return d;
 }
 
+/* The tasks of the block have been made: the scan goes before them. */
+Decl *ast_scan(Parse *p, BindList *binds, Span at)
+{
+    Decl *d = ast_decl(p, DC_SCAN, at);
+    d->binds = binds->data, d->nbinds = binds->n;
+    for (int i = p->decls.n - 1; i > 0; i--) {
+        p->decls.data[i] = p->decls.data[i - 1];
+        p->decls.data[i]->scan = d;
+    }
+    p->decls.data[0] = d;
+    return d;
+}
+
 /* The text of an expression as the user wrote it, on one line. */
 static const char *spelling(Parse *p, Span at)
 {
@@ -713,7 +726,7 @@ static const char *const decl_words[] = {
     [DC_ERROR] = "error", [DC_IMPORT] = "import", [DC_PARAM] = "param", [DC_AXIS] = "axis",
     [DC_GRID] = "grid", [DC_LATTICE] = "lattice", [DC_FIELD] = "field", [DC_DATA] = "data",
     [DC_DEF] = "def", [DC_ACTION] = "action", [DC_OBSERVABLE] = "observable",
-    [DC_SAMPLER] = "sampler", [DC_SYMMETRY] = "symmetry", [DC_SAMPLE] = "sample",
+    [DC_SAMPLER] = "sampler", [DC_SCAN] = "scan", [DC_SYMMETRY] = "symmetry", [DC_SAMPLE] = "sample",
     [DC_REPORT] = "report", [DC_PLOT] = "plot", [DC_SAVE] = "save", [DC_PRINT] = "print",
 };
 

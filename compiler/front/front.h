@@ -157,6 +157,7 @@ typedef enum DeclKind {
     DC_OBSERVABLE,
     DC_SAMPLER,    /* name(params; opts) block */
     DC_SYMMETRY,   /* names[0][binds] -> value of names2: name = action name */
+    DC_SCAN,       /* scan binds { … }: before the tasks of its block, whose `scan` it is */
     DC_SAMPLE,     /* sample names ~ value with method { settings } */
     DC_REPORT,     /* report name[binds] = value, or report value (name derived) */
     DC_PLOT,       /* plot list [for binds] */
@@ -184,6 +185,7 @@ struct Decl {
     Option      *settings; int nsettings;
     Expr       **list; int nlist;    /* plot, print */
     Expr        *path;               /* save … to path (EX_STR) */
+    Decl        *scan;               /* sample, report: the scan around them, or NULL */
     uint32_t     file;
 };
 

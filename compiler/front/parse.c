@@ -75,7 +75,8 @@ typedef struct Layout {
     Parse *p;
     int    raw;             /* next raw token */
     int    keyword;         /* of the declaration being read */
-    bool   for_list;        /* in the binds of a plot */
+    bool   for_list;        /* in the binds of a plot or a scan */
+    bool   scan;            /* in a scan, whose block holds tasks */
     bool   interval;        /* after the `in` of a param: its bracket comes next */
     int    skipped;         /* brackets open beyond the limit */
 } Layout;
@@ -134,7 +135,8 @@ static void begin_chunk(Layout *l, const Token *t)
                .loose = !is_decl_word(t->kind)};
     vec_push(&l->p->chunks, c);
     l->keyword = t->kind;
-    l->for_list = l->interval = false;
+    l->interval = false;
+    l->for_list = l->scan = t->kind == T_SCAN;
 }
 
 /* Between brackets everything goes on; otherwise a declaration ends at a separator.
@@ -219,7 +221,7 @@ static int kind_of_in(const Layout *l)
     if (n < 2) return T_IN;
     const Token *end = p->toks.data + p->toks.n;
     if (end[-1].kind != T_NAME) return T_IN;
-    if (end[-2].kind == T_FOR || (end[-2].kind == '[' && top == '[')) return T_IN_BIND;
+    if (end[-2].kind == T_FOR || end[-2].kind == T_SCAN || (end[-2].kind == '[' && top == '[')) return T_IN_BIND;
     if (end[-2].kind == ',' && (top == '[' || (top == 0 && l->for_list))) return T_IN_BIND;
     return T_IN;
 }
@@ -231,9 +233,10 @@ static int contextual(Layout *l, Token *t)
     const Token *next = l->raw + 1 < p->raw.n ? &p->raw.data[l->raw + 1] : NULL;
     bool member = last_kind(l) == '.' && !(t->flags & TF_LINE);
     if (member && is_word(t->kind)) t->kind = T_NAME;
+    if (l->scan && p->open.n == 1 && (t->kind == T_REPORT || t->kind == T_SAMPLE) && t->flags & TF_LINE) l->keyword = t->kind;
     /* What a report calls its result may be a keyword: report action = E[S]/volume(X). */
     bool result = l->keyword == T_REPORT || l->keyword == T_SAVE || l->keyword == T_PLOT;
-    bool first = last_kind(l) == l->keyword || (last_kind(l) == ',' && !p->open.n);
+    bool first = last_kind(l) == l->keyword || (last_kind(l) == ',' && p->open.n == l->scan);
     if (result && first && is_word(t->kind) && next && (l->keyword != T_REPORT || next->kind == '=')) t->kind = T_NAME;
     if (t->kind == T_IN) {
         t->kind = (short)kind_of_in(l);
@@ -351,7 +354,7 @@ static Diag *report(const Mistake *m, const char *code, const char *message)
 
 static const char *const decl_words[] = {
     "import", "param", "axis", "grid", "lattice", "field", "data", "def", "action", "observable",
-    "symmetry", "sampler", "sample", "report", "plot", "save", "print",
+    "symmetry", "sampler", "scan", "sample", "report", "plot", "save", "print",
 };
 
 /* The word for a declaration that a misspelled or foreign one stands for, or NULL. */

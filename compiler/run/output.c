@@ -279,7 +279,12 @@ static json_t *sample_json(const SampleData *d) {
     bool accepts = sample_acceptance(d, &a);
     for (int i = 0; i < d->task->target.n; i++) json_array_append_new(fields, text(d->task->target.names[i]));
     json_object_set_new(o, "fields", fields);
-    json_object_set_new(o, "sampler", text(d->task->method));
+    json_object_set_new(o, "sampler", text(d->task->sampler));
+    if (d->task->nat) {
+        json_t *at = json_object();
+        for (int i = 0; i < d->task->nat; i++) json_object_set_new(at, d->task->at_name[i], number(d->task->at_value[i]));
+        json_object_set_new(o, "at", at);
+    }
     json_object_set_new(o, "chains", json_integer(d->chains));
     json_object_set_new(o, "draws", json_integer(d->draws));
     json_object_set_new(o, "warmup", json_integer(d->task->warmup));

@@ -320,6 +320,33 @@ class Settings(Case):
         self.assertLess(abs(many["ratio"] - 1), abs(few["ratio"] - 1))
         self.assertGreater(many["acceptance"], few["acceptance"])
 
+    def test_scan(self):
+        model = self.write("""
+param L = 2
+param k = 1
+grid K = points(0.5, 1, 2)
+lattice X = torus(L)
+field x[X] : real
+sampler still(S, q; a = 0) {
+  q ~ normal(a + 0*q, 1/sqrt(k))
+  monitor a
+}
+scan k in K {
+  sample x ~ exp(-k*sum(x^2)/2) with still() { chains = 4  draws = 500 }
+  report x2 = E[mean(x^2)], sites = volume(X)
+}
+report total = sum(sites)
+""")
+        result = self.report(model, "--seed", "1", "L=3", "draws=200", "a=0.5")
+        self.assertEqual(result["report"]["sites"]["value"], [3, 3, 3])
+        self.assertEqual(result["report"]["total"]["value"], 9)
+        self.assertEqual([s["at"] for s in result["sample"]], [{"k": 0.5}, {"k": 1}, {"k": 2}])
+        self.assertEqual([s["draws"] for s in result["sample"]], [200] * 3)
+        self.assertEqual([s["monitors"]["a"]["value"] for s in result["sample"]], [0.5] * 3)
+        for k, value, error in zip((0.5, 1, 2), result["report"]["x2"]["value"], result["report"]["x2"]["error"]):
+            self.assertLess(abs(value - 1/k - 0.25), 5 * error)
+        self.assertIn(b"E0318", self.lqft("run", model, "k=1", status=1).stderr)
+
     def test_tuning_ends_with_the_warmup(self):
         scales = MODEL.replace("hmc(length = 1, steps = 6)", "hmc_scales(fast = fast, length = 1, steps = 6)")
         scales = scales.replace("sample phi", "def fast(phi) = sum(phi^2)/2\nsample phi")
