@@ -82,8 +82,10 @@ lqft_executable(allocations lqft_compiler bench/allocations.c)
 file(GLOB EXAMPLES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/*.lqft)
 lqft_test(bench.allocations quick 120 allocations ${CMAKE_CURRENT_SOURCE_DIR}/stdlib ${EXAMPLES})
 lqft_script(bench.budget quick 120 bench/budget.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(bench.check.quick quick 120 bench/check.py --quick --lqft $<TARGET_FILE:lqft>)
+lqft_script(bench.check full 240 bench/check.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(bench.speed quick 240 bench/run.py --quick --lqft $<TARGET_FILE:lqft>)
-set_tests_properties(bench.speed PROPERTIES RUN_SERIAL TRUE)
+set_tests_properties(bench.speed bench.check PROPERTIES RUN_SERIAL TRUE)
 
 # ---- fuzzing -----------------------------------------------------------------------------------------
 # The parser, from any bytes.  Needs clang with its fuzzer runtime, whatever compiles the rest.

@@ -302,17 +302,19 @@ static json_t *sample_json(const SampleData *d) {
 }
 
 static json_t *timing_json(const RunResult *r) {
-    double compile = 0, warmup = 0, sampling = 0;
+    double compile = 0, warmup = 0, sampling = 0, cpu = 0;
     for (int i = 0; i < r->samples.n; i++) {
         compile += r->samples.data[i]->compile_seconds;
         warmup += r->samples.data[i]->warmup_seconds;
         sampling += r->samples.data[i]->seconds;
+        cpu += r->samples.data[i]->cpu_seconds;
     }
     json_t *o = json_object();
     json_object_set_new(o, "front", number(r->front_seconds));
     json_object_set_new(o, "compile", number(compile));
     json_object_set_new(o, "warmup", number(warmup));
     json_object_set_new(o, "sampling", number(sampling));
+    json_object_set_new(o, "sampling_cpu", number(cpu));
     json_object_set_new(o, "total", number(r->total_seconds));
     return o;
 }

@@ -48,6 +48,7 @@ typedef struct SampleData {
     Series *stats;                        /* n = 1 each, after warm-up */
     double *warmup_mean;                  /* [nstats]: means over the warm-up */
     double  seconds, warmup_seconds, compile_seconds;
+    double  cpu_seconds;                  /* of all threads, in `seconds` */
     bool    interrupted;
 } SampleData;
 

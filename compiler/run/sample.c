@@ -51,11 +51,13 @@ static void on_signal(int sig) {
     if (interrupted++) _exit(128 + sig);
 }
 
-static double now(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+static double now(void) { return seconds_of(CLOCK_MONOTONIC); }
 
 static int64_t elements(const SampleTask *t, Ref r) { return ir_elements(t->step.ir, r); }
 
@@ -366,9 +368,11 @@ static int run_chains(Sampling *s) {
     advance(s, pool, &p, s->t->warmup, all);
     end_warmup(s);
     s->data->warmup_seconds = now() - start;
+    double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     start = now();
     if (!interrupted) advance(s, pool, &p, s->t->draws, all);
     s->data->seconds = now() - start;
+    s->data->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     progress_line(s, &p, s->step, all, true);
     pool_use(outer);
     pool_free(pool);

@@ -1,183 +1,281 @@
 #!/usr/bin/env python3
-"""run.py: how fast the generated code is, beside what the machine can do.
+"""run.py: how fast the generated code is, beside what a person writes by hand, what the
+machine can do, and what the frameworks of machine learning make of the same work.
 
-    run.py [--lqft build/lqft] [--quick]
+    run.py [ROW…] [--list] [--quick] [--markdown] [--repeats N] [--lqft build/lqft] [--python PYTHON]
 
-One table: the limits of a core (peak.c), leapfrog steps of phi^4 written by hand
-(leapfrog.c) and generated, other models, a whole HMC step, and the time from a model file
-to its first trajectory.  All times are CPU time, of one thread, so that a busy machine
-matters little; runs that are compared are run in turn.  --quick asserts what is promised
-and takes a few seconds."""
+One table, a line a figure; ROW chooses lines by the beginning of their names.  Programs that
+are compared run in turn, N times over (5); shown are the medians, and after the ratio half
+the distance of its quartiles.  A figure whose feature or framework is not there is "–".
+--python is an interpreter that has PyTorch, JAX or NumPy, for their lines.  --quick takes a
+few seconds and asserts what holds on any machine."""
 
 import argparse
-import json
 import os
-import statistics
-import subprocess
+import re
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from measure import HERE, ROOT, Failed, Hand, Model, Run, Sample, compilers, in_turn
+from rows import MODELS, ROWS
 
-# Promised.
+# Promised to --quick, on any machine and however busy.
 SHARE = 1 / 3                  # of the hand-written leapfrog
 LATENCY = 0.100                # seconds of CPU time from source to the first trajectory
 
-PHI4 = """
-import samplers.hmc
-param kappa  = 0.21
-param lambda = 0.022
-lattice X = torus(%(shape)s)
-field   phi[X] : real
-action S(phi) = sum[x in X] ( -2*kappa * sum[mu in X.dirs] phi[x]*phi[x + mu]
-                              + (1 - 2*lambda) * phi[x]^2 + lambda * phi[x]^4 )
-sample phi ~ exp(-S(phi)) with hmc(length = %(length)g, steps = 10, integrator = leapfrog, jitter = 0, tune = false) {
-  chains = 8
-  warmup = 0
-  draws  = 1
-}
-report action = E[S]
-"""
-
-XY = """
-import samplers.hmc
-lattice X = torus(%(shape)s)
-field   theta[X] : angle
-action S(theta) = -1.0 * sum[x in X, mu in X.dirs] cos(theta[x + mu] - theta[x])
-sample theta ~ exp(-S(theta)) with hmc(length = %(length)g, steps = 10, integrator = leapfrog, jitter = 0, tune = false) {
-  chains = 8
-  warmup = 0
-  draws  = 1
-}
-report energy = E[S]
-"""
+DASH = "–"
 
 
-# ---- measuring ---------------------------------------------------------------------------
+class Bench:
+    """What all rows share."""
 
-class Run:
-    """A process: its output, and what it used."""
+    def __init__(self, lqft, folder, repeats, python):
+        self.lqft, self.folder, self.repeats, self.python = lqft, folder, repeats, python
+        self.cache = os.path.join(folder, "cache")
+        self.limits = {}
 
-    def __init__(self, command):
-        start = time.monotonic()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            self.wall = time.monotonic() - start
-            self.cpu = usage.ru_utime + usage.ru_stime
-            self.megabytes = usage.ru_maxrss / 1024
-            out.seek(0), err.seek(0)
-            self.text = out.read().decode()
-            if process.returncode:
-                sys.exit("%s\nfailed with %d:\n%s" % (" ".join(command), process.returncode, err.read().decode()))
+    def limit(self, precision="double"):
+        """Medians: FMA peak, copies of 16 and 256 KiB, of 128 MiB, bypassing, in place."""
+        if precision not in self.limits:
+            hand = Hand(self.folder, "limits", "-DSINGLE" if precision == "single" else "")
+            self.limits[precision] = [Sample(list(c)).median for c in zip(*hand.all(5))]
+        return self.limits[precision]
 
+    def model(self, row, name=None, precision="double"):
+        name = name or row["model"]
+        settings = "" if precision == "double" else "precision = single"
+        sites = 1
+        for extent in row["shape"].split(","):
+            sites *= int(extent)
+        file = "%s-%s-%s" % (name, row["shape"].replace(", ", "x"), precision)
+        return Model(self.lqft, self.folder, file, MODELS[name] % {"shape": row["shape"], "settings": settings}, sites)
 
-def build(folder, name):
-    binary = os.path.join(folder, name)
-    Run([os.environ.get("CC", "gcc"), "-O3", "-march=native", os.path.join(HERE, name + ".c"), "-o", binary, "-lm"])
-    return binary
+    def hand(self, row):
+        """The fastest of those that there are."""
+        programs = [Hand(self.folder, *h) for h in row["hand"]]
+        if len(programs) > 1:
+            programs.sort(key=lambda p: -max(p.rate() for _ in range(2)))
+        return programs[0]
 
+    def flops(self, model, chains):
+        """Per site and step, as the compiler counts those of the busiest kernel of the integrator."""
+        counts = [float(x) for x in re.findall(r"([\d.]+) flops/site", self.loops(model, chains))]
+        return max(counts) if counts else 0
 
-class Model:
-    """A model file that is run with settings from the command line."""
-
-    def __init__(self, lqft, folder, name, text, sites, **values):
-        self.command = [lqft, "run", os.path.join(folder, name + ".lqft"), "--threads", "1", "--json", "--quiet", "--seed", "1"]
-        self.sites = sites
-        with open(self.command[2], "w") as f:
-            f.write(text % values)
-
-    def run(self, **settings):
-        return Run(self.command + ["%s=%s" % s for s in settings.items()])
-
-    def leapfrog(self, chains, seconds=0.3):
-        """Gsite-updates/s of CPU time: long trajectories less short ones, so that compiling,
-        draws and energies do not count."""
-        def cpu(steps):
-            # short steps: the fields must not go anywhere in so many of them
-            return self.run(steps=steps, length=1e-5 * steps, chains=chains).cpu
-        steps = int(seconds * 3e9 / (chains * self.sites))
-        return 1e-9 * chains * self.sites * steps / (cpu(steps + 10) - cpu(10))
+    @staticmethod
+    def loops(model, chains):
+        """What `lqft show … kernels` prints of the loop of the integrator."""
+        text = model.show("kernels", chains=chains).split("\nprogram step", 1)[-1].split("\nprogram", 1)[0]
+        return text.split("loop", 1)[-1].split("\n    }\n", 1)[0]
 
 
-def hand_written(binary, chains, repeats=3):
-    steps = 16000 // chains
-    return statistics.median(float(x) for x in Run([binary, str(chains), str(steps), str(repeats)]).text.split())
+# ---- a kind of row: the lines it gives -------------------------------------------------------------
+
+def line(what, by_hand=None, made=None, ratio=None, least=None, note="", most=None):
+    """Numbers are Gsite-updates/s unless they are texts; ratio is a Sample or a number."""
+    return {"what": what, "hand": by_hand, "made": made, "ratio": ratio, "least": least, "most": most, "note": note}
 
 
-def pairs(hand, model, chains, n):
-    """Both in turn: medians of the rates and of their ratio."""
-    both = [(hand_written(hand, chains), model.leapfrog(chains)) for _ in range(n)]
-    return (statistics.median(a for a, _ in both), statistics.median(b for _, b in both),
-            statistics.median(b / a for a, b in both))
+def of_peak(bench, model, rate, chains, precision="double"):
+    flops = bench.flops(model, chains)
+    return "%.0f %% of the FMA peak (%.3g flops a site)" % (100 * rate * flops / bench.limit(precision)[0], flops) if flops else ""
 
 
-def latency(lqft, n):
-    """From the start of the program to the end of a run of one warm-up step and one draw:
-    the medians of CPU and wall time, of the front half, and of making code."""
-    runs = [Run([lqft, "run", "examples/phi4.lqft", "chains=8", "warmup=1", "draws=1", "--threads", "1", "--json",
-                 "--quiet", "--out", tempfile.gettempdir()]) for _ in range(n)]
-    timing = [json.loads(r.text)["timing"] for r in runs]
-    median = statistics.median
-    return (median(r.cpu for r in runs), median(r.wall for r in runs),
-            median(t["front"] for t in timing), median(t["compile"] for t in timing), max(r.megabytes for r in runs))
+def limits(bench, row):
+    lines = []
+    for precision in ("double", "single"):
+        fma, near, far, plain, bypass, in_place = bench.limit(precision)
+        lines.append(line("fused multiply-add, %s" % precision, "%.0f GF/s" % fma))
+        if precision == "double":
+            lines.append(line("copy within 32 KiB, 512 KiB", "%.0f, %.0f GB/s" % (near, far)))
+            lines.append(line("copy within 256 MiB", "%.1f GB/s" % bypass, note="with ordinary stores %.1f; in place %.1f GB/s" % (plain, in_place)))
+    return lines
 
 
-# ---- the table ------------------------------------------------------------------------------
-
-def line(what, value, note=""):
-    print("%-46s %12s   %s" % (what, value, note), flush=True)
-
-
-def rate(x):
-    return "%.2f G/s" % x
-
-
-def limits(folder):
-    fma, l1, l2, memory = (float(x) for x in Run([build(folder, "peak")]).text.split())
-    line("fused multiply-add, double", "%.0f GF/s" % fma)
-    line("a += s b", "%.0f GB/s" % l1, "16 KiB; 256 KiB: %.0f, 128 MiB: %.0f GB/s" % (l2, memory))
-    return fma
+def leapfrog(bench, row):
+    hand, model, chains = bench.hand(row), bench.model(row), row["chains"]
+    (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: model.leapfrog(chains)], bench.repeats)
+    lines = [line(row["what"], by_hand, made, ratio, row["least"], of_peak(bench, model, made.median, chains))]
+    if "peak" in row:
+        share = made.median * bench.flops(model, chains) / bench.limit()[0]
+        lines.append(line("  of the FMA peak", None, None, share, row["peak"]))
+    return lines
 
 
-def whole_steps(lqft, folder):
-    """A step of HMC with ten leapfrog steps, and what of it is not the integrator."""
-    model = Model(lqft, folder, "hmc", PHI4, 1024, shape="32, 32", length=1)
-    def cpu(steps, draws):
-        return (model.run(steps=steps, draws=draws, chains=8).cpu - model.run(steps=steps, draws=1, chains=8).cpu) / (draws - 1)
-    ten = statistics.median(cpu(10, 1001) for _ in range(5))
-    sixty = statistics.median(cpu(60, 401) for _ in range(5))
-    step = (sixty - ten) / 50
-    line("HMC, 10 leapfrog steps, 8 chains, L = 32", "%.0f us" % (1e6 * ten), "%.2f Gsite-updates/s" % (1e-9 * 10 * 8192 / ten))
-    line("  of it 10 leapfrog steps", "%.0f us" % (1e7 * step), "%.0f %%" % (1000 * step / ten))
-    line("  momenta, energies, accept, measurement", "%.0f us" % (1e6 * (ten - 10 * step)), "%.2f ns a site" % (1e9 * (ten - 10 * step) / 8192))
+def memory(bench, row):
+    """Lattices much larger than the caches: 32 bytes a site and sweep at least."""
+    bypass = max(bench.limit()[3:5])
+    bound = bypass / 32
+    lines = leapfrog(bench, row)
+    once = Hand(bench.folder, *row["hand"][0])
+    rate = Sample([once.rate() for _ in range(bench.repeats)])
+    made = lines[0]["made"]
+    lines[0]["note"] = "by hand without waves %.2f" % rate.median
+    lines.append(line("  single sweeps at the bandwidth of a copy, 32 B a site", bound, made, made.median / bound, row["bound"]))
+    return lines
 
 
-def table(lqft, folder):
-    fma = limits(folder)
-    hand = build(folder, "leapfrog")
-    model = Model(lqft, folder, "phi4", PHI4, 1024, shape="32, 32", length=1)
-    for chains in (8, 64):
-        by_hand, made, ratio = pairs(hand, model, chains, 7)
-        line("phi^4 leapfrog, L = 32, %d chains, by hand" % chains, rate(by_hand), "12 operations a site: %.0f %% of the peak" % (1200 * by_hand / fma))
-        line("phi^4 leapfrog, L = 32, %d chains, generated" % chains, rate(made), "%.2f of the hand-written" % ratio)
-    for name, text, shape, sites in (("phi4_4d", PHI4, "8, 8, 8, 8", 4096), ("phi4_large", PHI4, "256, 256", 65536), ("xy", XY, "32, 32", 1024)):
-        other = Model(lqft, folder, name, text, sites, shape=shape, length=1)
-        line("%s leapfrog, [%s], 8 chains" % (name.split("_")[0], shape), rate(statistics.median(other.leapfrog(8) for _ in range(3))))
-    whole_steps(lqft, folder)
-    report_latency(latency(lqft, 20))
+def hmc(bench, row):
+    hand, model, chains = bench.hand(row), bench.model(row, precision=row["precision"]), row["chains"]
+    (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: trajectories(model, chains)], bench.repeats)
+    return [line(row["what"], by_hand, made, ratio, row["least"])]
 
 
-def report_latency(measured):
-    cpu, wall, front, compile_, megabytes = measured
-    line("source to first trajectory, examples/phi4.lqft", "%.0f ms" % (1e3 * cpu),
-         "wall %.0f ms; front %.1f, compile %.0f ms wall; %.0f MB" % (1e3 * wall, 1e3 * front, 1e3 * compile_, megabytes))
+def trajectories(model, chains):
+    model.settings["eps"] = 0.1
+    return model.hmc(chains)
 
 
-# ---- the promises -------------------------------------------------------------------------------
+def framework(bench, row):
+    command = [bench.python, os.path.join(HERE, "frameworks.py"), row["how"], row["precision"], str(row["chains"])]
+
+    def theirs():
+        return Sample([x[0] for x in Run(command + ["3"], cores={os.cpu_count() - 1}).numbers()]).median
+    try:
+        theirs()
+    except Failed:
+        return [line(row["what"])]
+    model = bench.model(row, precision=row["precision"])
+    (other, made), (_, ratio) = in_turn([theirs, lambda: trajectories(model, row["chains"])], bench.repeats)
+    return [line(row["what"], "%.3f" % other.median, made, ratio, row["least"])]
+
+
+def share(bench, row):
+    """The fractions of the peak that two actions reach."""
+    models, chains = [bench.model(row, name) for name in (row["other"], row["model"])], row["chains"]
+    flops = [bench.flops(m, chains) for m in models]
+    (_, made), (_, ratio) = in_turn([lambda m=m, f=f: f * m.leapfrog(chains) for m, f in zip(models, flops)], bench.repeats)
+    rate = Sample([v / flops[1] for v in made.values])
+    return [line(row["what"], None, rate, ratio, row["least"], of_peak(bench, models[1], rate.median, chains))]
+
+
+def single(bench, row):
+    models, chains = [bench.model(row, precision=p) for p in ("double", "single")], row["chains"]
+    (_, made), (_, ratio) = in_turn([lambda m=m: m.leapfrog(chains) for m in models], bench.repeats)
+    return [line(row["what"], None, made, ratio, row["least"])]
+
+
+def threads(bench, row):
+    models, chains = [bench.model(row), bench.model(row)], row["chains"]
+    (_, made), (_, ratio) = in_turn([lambda m=m, t=t: m.leapfrog(chains, 0.5 * t, "sampling", t) for t, m in zip((1, 2), models)], bench.repeats)
+    return [line(row["what"], None, made, ratio, row["least"], "needs two idle cores" )]
+
+
+def first_trajectory(bench, cached):
+    """From the start of the program to its end, with one step of warm-up and one draw."""
+    env = {**os.environ, "XDG_CACHE_HOME": bench.cache}
+    command = [bench.lqft, "run", "examples/phi4.lqft", "chains=8", "warmup=1", "draws=1", "--threads", "1", "--json", "--quiet", "--seed", "1",
+               "--out", bench.folder]
+    if cached:
+        Run(command, env=env)
+    else:
+        Run(["rm", "-rf", bench.cache])
+    return Run(command, env=env)
+
+
+def latency(bench, row):
+    runs = [first_trajectory(bench, row["cached"]) for _ in range(2 * bench.repeats)]
+    wall, cpu = Sample([1e3 * r.wall for r in runs]), Sample([1e3 * r.cpu for r in runs])
+    return [line(row["what"], None, "%.0f ms" % wall.median, wall.median, None, "of CPU time %.0f ms; %.0f MB" % (cpu.median, runs[0].megabytes), row["most"])]
+
+
+def space(bench, row):
+    """Live are, of a step that is followed until the end: the fields before and after, and
+    the momenta.  The compiler is what a small lattice takes."""
+    small, model = bench.model({**row, "shape": "16, 16"}), bench.model(row)
+    compiler, whole = small.run(chains=1).megabytes, model.run(chains=1).megabytes
+    live = 3 * 8 * model.sites / 2**20
+    return [line(row["what"], "%.0f MB" % live, "%.0f MB" % whole, (whole - compiler) / live, None,
+                 "live: fields before and after, momenta; besides %.0f MB of compiler" % compiler, row["most"])]
+
+
+KINDS = {f.__name__: f for f in (limits, leapfrog, memory, hmc, framework, share, single, threads, latency, space)}
+
+
+# ---- the table ------------------------------------------------------------------------------------
+
+def text_of(x):
+    return "" if x is None else x if isinstance(x, str) else "%.2f" % (x.median if isinstance(x, Sample) else x)
+
+
+def cells(l):
+    """The texts of a line: what, by hand, generated, ratio, promised, note."""
+    ratio, value = l["ratio"], None
+    if ratio is not None:
+        value = ratio.median if isinstance(ratio, Sample) else ratio
+    shown = DASH if value is None and (l["least"] or not (l["hand"] or l["made"])) else "" if value is None or l["most"] and isinstance(l["made"], str) and "ms" in l["made"] \
+        else "%.0f" % value if value >= 20 else "%.2f" % value
+    if isinstance(ratio, Sample) and shown:
+        shown += " ±%.0f %%" % (100 * ratio.spread())
+    promised = "" if l["least"] is None and l["most"] is None else "≥ %g" % l["least"] if l["least"] else "≤ %g" % l["most"]
+    if promised and value is not None:
+        promised += "" if (value >= l["least"] if l["least"] else value <= l["most"]) else " missed"
+    return [l["what"], text_of(l["hand"]), text_of(l["made"]), shown, promised, l["note"]]
+
+
+TITLES = ["", "by hand, or theirs", "generated", "ratio", "promised", ""]
+WIDTHS = [68, 18, 10, 12, 14, 0]
+
+
+def show(texts, markdown):
+    if markdown:
+        print("| " + " | ".join(t.strip() for t in texts) + " |", flush=True)
+    else:
+        print("  ".join(t.ljust(w) for t, w in zip(texts, WIDTHS)).rstrip(), flush=True)
+
+
+def show_heading(text, markdown):
+    show(["**%s**" % text if markdown else "-- " + text, "", "", "", "", ""], markdown)
+
+
+def machine(bench):
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    parts = [model.group(1) if model else "unknown processor", "%d cores" % os.cpu_count()]
+    parts += [Run([c, "--version"]).text.splitlines()[0] for c in compilers()]
+    parts += [" ".join(Run([bench.lqft, "--version"]).text.split())]
+    try:
+        parts += [Run([bench.python, os.path.join(HERE, "frameworks.py"), "--versions"]).text.strip() or "no framework"]
+    except Failed:
+        pass
+    return "; ".join(parts)
+
+
+def chosen(names):
+    """The rows asked for, each with the heading above it."""
+    above = None
+    for row in ROWS:
+        if "heading" in row:
+            above = row
+        elif not names or any(row["name"].startswith(n) for n in names):
+            if above:
+                yield above
+                above = None
+            yield row
+
+
+def table(bench, names, markdown):
+    show_all = lambda texts: show(texts, markdown)
+    print("Gsite-updates/s, medians of %d interleaved runs. %s\n" % (bench.repeats, machine(bench)))
+    show_all(TITLES)
+    if markdown:
+        show_all(["---", "---", "---", "---", "---", "---"])
+    for row in chosen(names):
+        if "heading" in row:
+            show_heading(row["heading"], markdown)
+            continue
+        try:
+            lines = KINDS[row["kind"]](bench, row)
+        except Failed as failure:
+            lines = [line(row["what"], note="")]
+            print(failure, file=sys.stderr)
+        for l in lines:
+            show_all(cells(l))
+    return 0
+
+
+# ---- the promises that hold anywhere ---------------------------------------------------------------
 
 def insist(what, attempt, tries=4):
     """A busy machine may spoil a measurement, but not all of them."""
@@ -190,19 +288,19 @@ def insist(what, attempt, tries=4):
     return 1
 
 
-def quick(lqft, folder):
-    hand = build(folder, "leapfrog")
-    model = Model(lqft, folder, "phi4", PHI4, 1024, shape="32, 32", length=1)
+def quick(bench):
+    row = next(r for r in ROWS if r.get("name") == "chains-8")
+    hand, model = bench.hand(row), bench.model(row)
 
     def fast():
-        by_hand, made, ratio = pairs(hand, model, 8, 5)
-        line("phi^4 leapfrog, L = 32, 8 chains", rate(made), "by hand %s, share %.2f" % (rate(by_hand), ratio))
-        return ratio >= SHARE
+        (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: model.leapfrog(8)], 5)
+        show(cells(line("leapfrog, 8 chains", by_hand, made, ratio, SHARE)), False)
+        return ratio.median >= SHARE
 
     def prompt():
-        measured = latency(lqft, 7)
-        report_latency(measured)
-        return measured[0] < LATENCY
+        cpu = Sample([first_trajectory(bench, False).cpu for _ in range(7)])
+        show(cells(line("first trajectory, CPU time", None, "%.0f ms" % (1e3 * cpu.median), None)), False)
+        return cpu.median < LATENCY
 
     return insist("the generated leapfrog reaches %.2f of the hand-written one" % SHARE, fast) + \
         insist("a first trajectory within %.0f ms" % (1e3 * LATENCY), prompt)
@@ -210,12 +308,20 @@ def quick(lqft, folder):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("rows", nargs="*", metavar="ROW")
     p.add_argument("--lqft", default=os.path.join(ROOT, "build", "lqft"))
+    p.add_argument("--python", default=sys.executable)
+    p.add_argument("--repeats", type=int, default=5)
+    p.add_argument("--markdown", action="store_true")
     p.add_argument("--quick", action="store_true")
+    p.add_argument("--list", action="store_true")
     a = p.parse_args()
+    if a.list:
+        return print("\n".join("%-24s %s" % (r["name"], r["what"]) for r in ROWS if "name" in r))
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(quick(os.path.abspath(a.lqft), folder) if a.quick else table(os.path.abspath(a.lqft), folder))
+        bench = Bench(os.path.abspath(a.lqft), folder, a.repeats, a.python)
+        return quick(bench) if a.quick else table(bench, a.rows, a.markdown)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
