@@ -1,5 +1,7 @@
-/* philox.c — uniform and normal numbers on top of the Philox block function; the
- * loops run over values, so that they vectorise.  See philox.h. */
+/* philox.c — uniform and normal numbers on top of the Philox block function; see
+ * philox.h for what they are, philox_text.h for how one pair is computed.  Here: that
+ * text for one pair at a time, in loops that vectorise, and for vectors of eight with
+ * four blocks in flight where the CPU has them. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("-O3", "-fno-math-errno", "-fno-trapping-math")
 #endif
@@ -8,114 +10,169 @@
 #include "vmath_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
-/* What all values of a call share: */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAVE_VECTORS_OF_8
+#include <immintrin.h>
+#endif
+
+/* What all values of a call share. */
 typedef struct Draw {
     uint32_t seed, step, draw, iter;
 } Draw;
 
-typedef struct Words {
-    uint64_t lo, hi; /* words 0 and 1, 2 and 3 */
-} Words;
+/* A call: element s of lane l at out[s*lanes + l]. */
+typedef struct Fill {
+    double *out;
+    const uint32_t *chains;
+    int64_t nsites;
+    Draw d;
+    uint32_t site0, apart;
+    int lanes;
+    bool normal;
+} Fill;
 
-/* The block function with each word in 64 bits: one multiplication a product on
- * vector units, which have no 32-bit high product. */
-LQ_INLINE Words block(Draw d, uint32_t chain, uint32_t site)
+enum { ROUNDS = 10 };
+
+/* ---- one pair at a time ----------------------------------------------------------------- */
+
+#define TEXT LQ_INLINE
+typedef uint64_t T_U;
+typedef double T_D;
+#define U_OF(x) ((uint64_t)(x))
+#define U_MUL(a, b) (((a) & 0xffffffffu) * ((b) & 0xffffffffu))
+#define U_ADD(a, b) ((a) + (b))
+#define U_SHL(a, n) ((a) << (n))
+#define U_SHR(a, n) ((a) >> (n))
+#define U_XOR3(a, b, c) ((a) ^ (b) ^ (c))
+#define U_SIGN(a, b) ((a) ^ ((b) & K_SIGN))
+#define U_WORD(a, b) (((a) & 0xffffffffu) | (b) << 32)
+#define U_BITS(a, m, b) (((a) & (m)) | (b))
+#define D_OF(x) (x)
+#define D_FMA(a, b, c) k_fma(a, b, c)
+#define D_ADD(a, b) ((a) + (b))
+#define D_SUB(a, b) ((a) - (b))
+#define D_MUL(a, b) ((a) * (b))
+#define D_DIV(a, b) ((a) / (b))
+#define D_SQRT(a) __builtin_sqrt(a)
+#define D_FROM(u) k_double(u)
+#define U_FROM(d) k_bits(d)
+#define D_PICK(u, a, b) k_double((k_bits(a) & (0 - ((u) >> 63))) | (k_bits(b) & ~(0 - ((u) >> 63))))
+#include "philox_text.h"
+
+/* Written out: a loop would stop the caller's loop from being vectorised. */
+LQ_INLINE void scalar_words(Draw d, uint32_t chain, uint32_t block, uint64_t *lo, uint64_t *hi)
 {
-    const uint64_t low = 0xffffffffu;
-    uint64_t c0 = site, c1 = d.step, c2 = d.draw, c3 = d.iter, p0, p1;
-    uint64_t k0 = d.seed, k1 = chain;
-    /* High halves are leftovers of products and sums: masked where they would count.
-     * Written out ten times: a loop here would stop the caller's loop from being vectorised. */
-#define ROUND()                                   \
-    p0 = (c0 & low) * 0xD2511F53u;                \
-    p1 = (c2 & low) * 0xCD9E8D57u;                \
-    c0 = p1 >> 32 ^ c1 ^ k0;                      \
-    c2 = p0 >> 32 ^ c3 ^ k1;                      \
-    c1 = p1;                                      \
-    c3 = p0;                                      \
-    k0 += 0x9E3779B9u;                            \
-    k1 += 0xBB67AE85u
+    uint64_t c[4] = {block, d.step, d.draw, d.iter}, k0 = d.seed, k1 = chain;
+#define ROUND() text_round(c, k0, k1), k0 += 0x9E3779B9u, k1 += 0xBB67AE85u
     ROUND(); ROUND(); ROUND(); ROUND(); ROUND();
     ROUND(); ROUND(); ROUND(); ROUND(); ROUND();
 #undef ROUND
-    return (Words){(c0 & low) | c1 << 32, (c2 & low) | c3 << 32};
+    *lo = U_WORD(c[0], c[1]), *hi = U_WORD(c[2], c[3]);
 }
 
-LQ_INLINE double unit(uint64_t word)
-{ /* 1.bits·2^0 - (1 - 2^-53) is exact in (0, 1) */
-    double one_to_two = k_double((word & 0xfffffffffffffu) | k_bits(1.0));
-    return one_to_two - 0x1.fffffffffffffp-1;
-}
-
-LQ_INLINE double normal(Words w)
+LQ_CLONES static void uniforms(double *restrict even, double *restrict odd, int n, const uint32_t *restrict chain,
+                               const uint32_t *restrict block, Draw d)
 {
-    return __builtin_sqrt(-2 * k_log_normal(unit(w.lo))) * k_cos_turns(unit(w.hi));
-}
-
-LQ_CLONES static void uniforms(double *restrict out, int n, const uint32_t *restrict chain,
-                               const uint32_t *restrict site, Draw d)
-{
-    for (int i = 0; i < n; i++) out[i] = unit(block(d, chain[i], site[i]).lo);
-}
-
-LQ_CLONES static void normals(double *restrict out, int n, const uint32_t *restrict chain,
-                              const uint32_t *restrict site, Draw d)
-{
-    for (int i = 0; i < n; i++) out[i] = normal(block(d, chain[i], site[i]));
-}
-
-typedef void Values(double *restrict, int, const uint32_t *restrict, const uint32_t *restrict,
-                    Draw);
-
-enum { BATCH = 512 }; /* values between two refills of the site and chain lists */
-
-static void fill(Values *values, double *restrict out, int lanes, const uint32_t *chains,
-                 Draw d, uint32_t site0, int64_t nsites, uint32_t apart)
-{
-    uint32_t chain[BATCH], site[BATCH];
-    int64_t sites_a_batch = BATCH / lanes;
-    for (int64_t s = 0; s < nsites; s += sites_a_batch) {
-        int count = (int)(nsites - s < sites_a_batch ? nsites - s : sites_a_batch);
-        for (int i = 0; i < count; i++)
-            for (int l = 0; l < lanes; l++) {
-                chain[i * lanes + l] = chains[l];
-                site[i * lanes + l] = site0 + (uint32_t)(s + i) + (uint32_t)l * apart;
-            }
-        values(out + s * lanes, count * lanes, chain, site, d);
+    for (int i = 0; i < n; i++) {
+        uint64_t lo, hi;
+        scalar_words(d, chain[i], block[i], &lo, &hi);
+        even[i] = text_uniform(lo), odd[i] = text_uniform(hi);
     }
+}
+
+LQ_CLONES static void normals(double *restrict even, double *restrict odd, int n, const uint32_t *restrict chain,
+                              const uint32_t *restrict block, Draw d)
+{
+    for (int i = 0; i < n; i++) {
+        uint64_t lo, hi;
+        scalar_words(d, chain[i], block[i], &lo, &hi);
+        text_normals(lo, hi, &even[i], &odd[i]);
+    }
+}
+
+enum { BATCH = 128 }; /* pairs between two refills of the lists */
+
+/* Pairs of sites of all lanes, in batches; row -1 and row nsites are left out. */
+static void fill_any(const Fill *f)
+{
+    uint32_t chain[BATCH], block[BATCH];
+    double even[BATCH], odd[BATCH];
+    int batch = BATCH / f->lanes;
+    int64_t npairs = f->nsites / 2 + 1; /* when a lane begins with half a pair */
+    if (f->nsites % 2 == 0 && f->site0 % 2 == 0 && f->apart % 2 == 0) npairs--;
+    for (int64_t first = 0; first < npairs; first += batch) {
+        int count = (int)(npairs - first < batch ? npairs - first : batch);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++) {
+                chain[i * f->lanes + l] = f->chains[l];
+                block[i * f->lanes + l] = (f->site0 + (uint32_t)l * f->apart + 2 * (uint32_t)(first + i)) >> 1;
+            }
+        (f->normal ? normals : uniforms)(even, odd, count * f->lanes, chain, block, f->d);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++) {
+                int64_t row = 2 * (first + i) - ((f->site0 + (uint32_t)l * f->apart) & 1);
+                if (row >= 0 && row < f->nsites) f->out[row * f->lanes + l] = even[i * f->lanes + l];
+                if (row + 1 < f->nsites) f->out[(row + 1) * f->lanes + l] = odd[i * f->lanes + l];
+            }
+    }
+}
+
+/* ---- vectors of eight ---------------------------------------------------------------------- */
+
+#ifdef HAVE_VECTORS_OF_8
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,fma,avx2,prefer-vector-width=512")
+#include "philox_avx512.h"
+#pragma GCC pop_options
+
+static bool vectors_of_8(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+static void fill(const Fill *f)
+{
+#ifdef HAVE_VECTORS_OF_8
+    if (vectors_of_8() && v_fill(f)) return;
+#endif
+    fill_any(f);
+}
+
+/* ---- what is called -------------------------------------------------------------------------- */
+
+void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
+                    uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
+                    uint32_t apart, int64_t nsites)
+{
+    fill(&(Fill){out, chains, nsites, {seed, step, draw, iter}, site0, apart, lanes, normal});
 }
 
 void lq_rand_uniform(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
                      uint32_t step, uint32_t draw, uint32_t iter, uint32_t site)
 {
-    lq_rand_fill_uniform(out, lanes, chains, seed, step, draw, iter, site, 1);
+    lq_rand_spread(out, false, lanes, chains, seed, step, draw, iter, site, 0, 1);
 }
 
 void lq_rand_normal(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
                     uint32_t step, uint32_t draw, uint32_t iter, uint32_t site)
 {
-    lq_rand_fill_normal(out, lanes, chains, seed, step, draw, iter, site, 1);
+    lq_rand_spread(out, true, lanes, chains, seed, step, draw, iter, site, 0, 1);
 }
 
 void lq_rand_fill_uniform(double *restrict out, int lanes, const uint32_t *chains,
                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                           uint32_t site0, int64_t nsites)
 {
-    fill(uniforms, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites, 0);
+    lq_rand_spread(out, false, lanes, chains, seed, step, draw, iter, site0, 0, nsites);
 }
 
 void lq_rand_fill_normal(double *restrict out, int lanes, const uint32_t *chains,
                          uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                          uint32_t site0, int64_t nsites)
 {
-    fill(normals, out, lanes, chains, (Draw){seed, step, draw, iter}, site0, nsites, 0);
-}
-
-void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
-                    uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
-                    uint32_t apart, int64_t nsites)
-{
-    fill(normal ? normals : uniforms, out, lanes, chains, (Draw){seed, step, draw, iter}, site0,
-         nsites, apart);
+    lq_rand_spread(out, true, lanes, chains, seed, step, draw, iter, site0, 0, nsites);
 }

@@ -3,8 +3,18 @@
  * on any number of threads, with the same bits.
  *
  * Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3", SC11 (2011), section 3.3.  key = (seed, chain), counter = (site, step,
- * draw, iter); one block per value. */
+ * 1, 2, 3", SC11 (2011), section 3.3.  key = (seed, chain), counter = (site/2, step,
+ * draw, iter).  Sites 2b and 2b+1 share block b, with two words of 64 bits:
+ * lo = word0 + 2^32·word1, hi = word2 + 2^32·word3.
+ *
+ * Uniform numbers lie in the open interval (0, 1): the 2^52 midpoints (k + ½)·2^-52, k
+ * the low 52 bits of lo for the even site, of hi for the odd one.
+ *
+ * Normal numbers come in pairs (Box and Muller, Ann. Math. Stat. 29 (1958) 610):
+ * r = √(-2 ln u), u the uniform number of lo; f = k·2^-52 - ½, k the low 52 bits of hi,
+ * gives s = r·sin(πf/2) and c = ±r·cos(πf/2), minus if bit 62 of hi is set.  The even
+ * site has c and the odd one s, the other way round if bit 63 of hi is set.
+ * |value| < 8.58; the error is at most 4 units in the last place. */
 #ifndef LQFT_PHILOX_H
 #define LQFT_PHILOX_H
 
@@ -31,14 +41,11 @@ static inline void philox4x32(const uint32_t key[2], const uint32_t ctr[4], uint
 /* Largest number of lanes of a call below. */
 enum { LQ_MAX_LANES = 16 };
 
-/* out[l], l < lanes <= 16: uniform in the open interval (0, 1), the 2^52 midpoints
- * (k + ½)·2^-52, k = the low 52 bits of word0 + 2^32·word1, for chain chains[l]. */
+/* out[l], l < lanes <= 16: uniform, for chain chains[l]. */
 void lq_rand_uniform(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
                      uint32_t step, uint32_t draw, uint32_t iter, uint32_t site);
 
-/* out[l]: standard normal, √(-2 ln u1)·cos(2π u2) (Box and Muller, Ann. Math. Stat.
- * 29 (1958) 610, the cosine only: one block per value); u1 from words 0 and 1 as
- * above, u2 from words 2 and 3.  |out| < 8.58. */
+/* out[l]: standard normal. */
 void lq_rand_normal(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
                     uint32_t step, uint32_t draw, uint32_t iter, uint32_t site);
 

@@ -25,57 +25,102 @@ static void known_answers(void)
     }
 }
 
-/* The vectorised block against the plain one, through the definition in philox.h. */
+/* The pair of sites 2b and 2b + 1, as philox.h defines it, from the plain block function. */
+static void defined_pair(const uint32_t key[2], const uint32_t ctr[4], double u[2], long double z[2])
+{
+    const uint64_t mask = (UINT64_C(1) << 52) - 1;
+    uint32_t w[4];
+    philox4x32(key, ctr, w);
+    uint64_t lo = (uint64_t)w[1] << 32 | w[0], hi = (uint64_t)w[3] << 32 | w[2];
+    u[0] = ((double)(lo & mask) + 0.5) * 0x1p-52;
+    u[1] = ((double)(hi & mask) + 0.5) * 0x1p-52;
+    long double radius = sqrtl(-2 * logl(u[0])), angle = ((double)(hi & mask) * 0x1p-52 - 0.5) * acosl(-1) / 2;
+    long double c = radius * cosl(angle) * (hi >> 62 & 1 ? -1 : 1), s = radius * sinl(angle);
+    z[0] = hi >> 63 ? s : c;
+    z[1] = hi >> 63 ? c : s;
+}
+
 static void definition(void)
 {
     int wrong_u = 0;
     double worst = 0;
     for (uint32_t s = 0; s < 5000; s++) {
-        uint32_t key[2] = {~s * 2654435761u, s * 40503u + 7}, w[4];
-        uint32_t ctr[4] = {s * 77777777u, ~s, s << 20, s ^ 0xdeadbeef};
-        double u, z;
-        philox4x32(key, ctr, w);
-        lq_rand_uniform(&u, 1, &key[1], key[0], ctr[1], ctr[2], ctr[3], ctr[0]);
-        lq_rand_normal(&z, 1, &key[1], key[0], ctr[1], ctr[2], ctr[3], ctr[0]);
-        uint64_t mask = (UINT64_C(1) << 52) - 1;
-        double u1 = ((double)(((uint64_t)w[1] << 32 | w[0]) & mask) + 0.5) * 0x1p-52;
-        double u2 = ((double)(((uint64_t)w[3] << 32 | w[2]) & mask) + 0.5) * 0x1p-52;
-        if (u != u1) wrong_u++;
-        long double exact = sqrtl(-2 * logl(u1)) * cosl(2 * acosl(-1) * u2);
-        worst = fmax(worst, fabs((double)(z - exact)));
+        uint32_t key[2] = {~s * 2654435761u, s * 40503u + 7};
+        uint32_t ctr[4] = {(s * 77777777u) >> 1, ~s, s << 20, s ^ 0xdeadbeef};
+        double u[2], want_u[2], z[2], row[64];
+        long double want[2];
+        defined_pair(key, ctr, want_u, want);
+        for (uint32_t half = 0; half < 2; half++) {
+            lq_rand_uniform(&u[half], 1, &key[1], key[0], ctr[1], ctr[2], ctr[3], 2 * ctr[0] + half);
+            lq_rand_normal(&z[half], 1, &key[1], key[0], ctr[1], ctr[2], ctr[3], 2 * ctr[0] + half);
+            if (u[half] != want_u[half]) wrong_u++;
+            double ulp = fabs(nextafter(z[half], 10 * z[half]) - z[half]);
+            worst = fmax(worst, fabs((double)(z[half] - want[half])) / ulp);
+        }
+        lq_rand_fill_normal(row, 1, &key[1], key[0], ctr[1], ctr[2], ctr[3], 2 * ctr[0], 64);
+        if (memcmp(row, z, sizeof z)) wrong_u++;
     }
-    check(!wrong_u, "uniform is (k + 1/2)/2^52 of words 0, 1 (%d of 5000 differ)", wrong_u);
-    check(worst < 3e-15, "normal is Box-Muller of words 0..3 (off by %.1e)", worst);
+    check(!wrong_u, "uniform is (k + 1/2)/2^52 of its word (%d of 10000 differ)", wrong_u);
+    /* 2 ulp of the logarithm are 1 of its root, rounded ½; 1.5 of sine or cosine; ½ of the product */
+    check(worst < 4, "normal is Box-Muller of words 0..3 (off by %.2f units in the last place)", worst);
 }
 
 enum { SITES = 700 };
 
-static void any_grouping(void)
+static int differing(bool normal, int lanes, uint32_t site0, const uint32_t *chains, const double *all)
 {
-    static double all[SITES * 16], part[SITES * 16];
-    uint32_t chains[16];
-    for (int l = 0; l < 16; l++) chains[l] = 1000u * (uint32_t)l + 3;
-    for (int normal = 0; normal < 2; normal++) {
-        (normal ? lq_rand_fill_normal : lq_rand_fill_uniform)(all, 16, chains, 9, 8, 7, 6,
-                                                             UINT32_MAX - 100, SITES);
-        for (int lanes = 1; lanes <= 16; lanes++) {
-            int wrong = 0;
-            for (int first = 0; first + lanes <= 16; first += lanes) {
-                (normal ? lq_rand_fill_normal : lq_rand_fill_uniform)(
-                    part, lanes, chains + first, 9, 8, 7, 6, UINT32_MAX - 100, SITES);
-                for (int s = 0; s < SITES; s++) {
-                    double one[16];
-                    (normal ? lq_rand_normal : lq_rand_uniform)(one, lanes, chains + first, 9, 8, 7,
-                                                               6, UINT32_MAX - 100 + (uint32_t)s);
-                    for (int l = 0; l < lanes; l++)
-                        wrong += memcmp(&all[s * 16 + first + l], &part[s * lanes + l], 8) != 0 ||
-                                 memcmp(&all[s * 16 + first + l], &one[l], 8) != 0;
-                }
-            }
-            check(!wrong, "%s: %d lanes, filled and single, same bits as 16 (%d differ)",
-                  normal ? "normal" : "uniform", lanes, wrong);
+    static double part[SITES * 16];
+    int wrong = 0;
+    for (int first = 0; first + lanes <= 16; first += lanes) {
+        (normal ? lq_rand_fill_normal : lq_rand_fill_uniform)(part, lanes, chains + first, 9, 8, 7, 6, site0, SITES);
+        for (int s = 0; s < SITES; s++) {
+            double one[16];
+            (normal ? lq_rand_normal : lq_rand_uniform)(one, lanes, chains + first, 9, 8, 7, 6, site0 + (uint32_t)s);
+            for (int l = 0; l < lanes; l++)
+                wrong += memcmp(&all[s * 16 + first + l], &part[s * lanes + l], 8) != 0 ||
+                         memcmp(&all[s * 16 + first + l], &one[l], 8) != 0;
         }
     }
+    return wrong;
+}
+
+/* From even and odd sites, and over the end of the counters. */
+static void any_grouping(void)
+{
+    static const uint32_t starts[] = {0, 7, UINT32_MAX - 100};
+    static double all[SITES * 16];
+    uint32_t chains[16];
+    for (int l = 0; l < 16; l++) chains[l] = 1000u * (uint32_t)l + 3;
+    for (int normal = 0; normal < 2; normal++)
+        for (int start = 0; start < 3; start++) {
+            int wrong = 0;
+            (normal ? lq_rand_fill_normal : lq_rand_fill_uniform)(all, 16, chains, 9, 8, 7, 6, starts[start], SITES);
+            for (int lanes = 1; lanes <= 16; lanes++) wrong += differing(normal, lanes, starts[start], chains, all);
+            check(!wrong, "%s from site %u: 1 to 16 lanes, filled and single, same bits (%d differ)",
+                  normal ? "normal" : "uniform", starts[start], wrong);
+        }
+}
+
+/* Lanes some sites apart: against single values, over all parities and lengths. */
+static void lanes_apart(void)
+{
+    static double row[40 * 16];
+    uint32_t chains[16];
+    int wrong = 0;
+    for (int l = 0; l < 16; l++) chains[l] = 77;
+    for (int k = 0; k < 4000; k++) {
+        int lanes = (int[]){1, 2, 4, 8, 16}[k % 5], nsites = k / 5 % 40;
+        uint32_t apart = (uint32_t)k / 7 % 13, site0 = (uint32_t)k / 3 % 5 + (k % 100 ? 0 : UINT32_MAX - 20);
+        for (int i = 0; i < 40 * 16; i++) row[i] = 99;
+        lq_rand_spread(row, k & 1, lanes, chains, 1, 2, 3, 4, site0, apart, nsites);
+        for (int s = 0; s < 40; s++)
+            for (int l = 0; l < lanes; l++) {
+                double want = 99;
+                if (s < nsites) (k & 1 ? lq_rand_normal : lq_rand_uniform)(&want, 1, chains, 1, 2, 3, 4, site0 + (uint32_t)s + (uint32_t)l * apart);
+                wrong += memcmp(&want, &row[s * lanes + l], 8) != 0;
+            }
+    }
+    check(!wrong, "lanes some sites apart: the values of their sites, and nothing else is written (%d differ)", wrong);
 }
 
 static void every_argument_counts(void)
@@ -127,6 +172,7 @@ int main(void)
     known_answers();
     definition();
     any_grouping();
+    lanes_apart();
     every_argument_counts();
     moments();
     return check_result();

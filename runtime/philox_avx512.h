@@ -1,0 +1,194 @@
+/* philox_avx512.h — the text of philox_text.h for vectors of eight, several blocks in
+ * flight: rounds of one block wait for each other, those of four keep the multipliers
+ * busy.  Part of philox.c. */
+
+#undef U_OF
+#undef U_MUL
+#undef U_ADD
+#undef U_SHL
+#undef U_SHR
+#undef U_XOR3
+#undef U_SIGN
+#undef U_WORD
+#undef U_BITS
+#undef D_OF
+#undef D_FMA
+#undef D_ADD
+#undef D_SUB
+#undef D_MUL
+#undef D_DIV
+#undef D_SQRT
+#undef D_FROM
+#undef U_FROM
+#undef D_PICK
+
+/* the same functions once more, with names of their own */
+#define T_U __m512i
+#define T_D __m512d
+#define text_round v_round
+#define text_one_to_two v_one_to_two
+#define text_uniform v_uniform
+#define text_minus_two_log v_minus_two_log
+#define text_eighth v_eighth
+#define text_normals v_normals
+#define U_OF(x) _mm512_set1_epi64((long long)(x))
+#define U_MUL(a, b) _mm512_mul_epu32(a, b)
+#define U_ADD(a, b) _mm512_add_epi64(a, b)
+#define U_SHL(a, n) _mm512_slli_epi64(a, n)
+#define U_SHR(a, n) _mm512_srli_epi64(a, n)
+#define U_XOR3(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x96)
+#define U_SIGN(a, b) _mm512_ternarylogic_epi64(a, b, U_OF(K_SIGN), 0x78) /* a ^ (b & c) */
+#define U_WORD(a, b) _mm512_mask_shuffle_epi32(a, 0xaaaa, b, _MM_PERM_CCAA)
+#define U_BITS(a, m, b) _mm512_ternarylogic_epi64(a, m, b, 0xea) /* (a & b) | c */
+#define D_OF(x) _mm512_set1_pd(x)
+#define D_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define D_ADD(a, b) _mm512_add_pd(a, b)
+#define D_SUB(a, b) _mm512_sub_pd(a, b)
+#define D_MUL(a, b) _mm512_mul_pd(a, b)
+#define D_DIV(a, b) _mm512_div_pd(a, b)
+#define D_SQRT(a) _mm512_sqrt_pd(a)
+#define D_FROM(u) _mm512_castsi512_pd(u)
+#define U_FROM(d) _mm512_castpd_si512(d)
+#define D_PICK(u, a, b) _mm512_mask_blend_pd(_mm512_movepi64_mask(u), b, a)
+#include "philox_text.h"
+
+enum { FLIGHT = 4 };
+
+/* What stays for a call: the other counters, round keys; those of chains by vector. */
+typedef struct VKeys {
+    T_U step, draw, iter, seed[ROUNDS], chain[2][ROUNDS];
+} VKeys;
+
+LQ_INLINE T_U v_widen(const uint32_t words[8])
+{
+    return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)words));
+}
+
+LQ_INLINE void v_keys(VKeys *k, const Fill *f, int nvectors)
+{
+    k->step = U_OF(f->d.step), k->draw = U_OF(f->d.draw), k->iter = U_OF(f->d.iter);
+    for (int r = 0; r < ROUNDS; r++) k->seed[r] = U_OF(f->d.seed + (uint32_t)r * 0x9E3779B9u);
+    for (int v = 0; v < nvectors; v++) {
+        k->chain[v][0] = f->lanes == 1 ? U_OF(f->chains[0]) : v_widen(f->chains + 8 * v);
+        for (int r = 1; r < ROUNDS; r++) k->chain[v][r] = U_ADD(k->chain[v][r - 1], U_OF(0xBB67AE85u));
+    }
+}
+
+/* n <= FLIGHT pairs of vectors; vector i is for chains of number (i + v) % nvectors. */
+LQ_INLINE void v_pairs(const VKeys *k, bool normal, int n, int nvectors, int v, const T_U *block, T_D *even, T_D *odd)
+{
+    T_U c[FLIGHT][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) c[i][0] = block[i], c[i][1] = k->step, c[i][2] = k->draw, c[i][3] = k->iter;
+#pragma GCC unroll 10
+    for (int r = 0; r < ROUNDS; r++)
+#pragma GCC unroll 4
+        for (int i = 0; i < n; i++) v_round(c[i], k->seed[r], k->chain[(i + v) % nvectors][r]);
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) {
+        T_U lo = U_WORD(c[i][0], c[i][1]), hi = U_WORD(c[i][2], c[i][3]);
+        if (normal) v_normals(lo, hi, &even[i], &odd[i]);
+        else even[i] = v_uniform(lo), odd[i] = v_uniform(hi);
+    }
+}
+
+/* Stores with a mask are slow. */
+LQ_INLINE void v_put(double *out, bool all, __mmask8 lanes, T_D x)
+{
+    if (all) _mm512_storeu_pd(out, x);
+    else _mm512_mask_storeu_pd(out, lanes, x);
+}
+
+/* Pairs first … first + n/nvectors - 1 of all lanes that begin with an even site (begin 0)
+ * or an odd one (begin 1), at their rows; the rows outside are left out. */
+LQ_INLINE void v_store(const Fill *f, int n, int nvectors, int v, int64_t pair, int begin, bool all, const __mmask8 *lanes,
+                       const T_D *even, const T_D *odd)
+{
+    for (int i = 0; i < n; i++) {
+        int which = (i + v) % nvectors;
+        int64_t row = 2 * (pair + (i + v) / nvectors) - begin;
+        double *out = f->out + row * f->lanes + 8 * which;
+        if (row >= 0 && row < f->nsites) v_put(out, all, lanes[which], even[i]);
+        if (row + 1 < f->nsites) v_put(out + f->lanes, all, lanes[which], odd[i]);
+    }
+}
+
+LQ_INLINE void v_lanes(const Fill *f, const VKeys *k, bool normal, int nvectors, int begin, bool all, const __mmask8 *lanes,
+                       const T_U *start)
+{
+    T_D even[FLIGHT], odd[FLIGHT];
+    T_U block[FLIGHT];
+    int64_t npairs = (f->nsites + begin + 1) / 2, pair = 0;
+    const int step = FLIGHT / nvectors;
+    for (; pair + step <= npairs; pair += step) {
+        for (int i = 0; i < FLIGHT; i++) block[i] = U_ADD(start[i % nvectors], U_OF(pair + i / nvectors));
+        v_pairs(k, normal, FLIGHT, nvectors, 0, block, even, odd);
+        v_store(f, FLIGHT, nvectors, 0, pair, begin, all, lanes, even, odd);
+    }
+    for (; pair < npairs; pair++)
+        for (int v = 0; v < nvectors; v++) {
+            block[0] = U_ADD(start[v], U_OF(pair));
+            v_pairs(k, normal, 1, nvectors, v, block, even, odd);
+            v_store(f, 1, nvectors, v, pair, begin, all, lanes, even, odd);
+        }
+}
+
+/* Eight or sixteen lanes. */
+LQ_INLINE void v_fill_lanes(const Fill *f, bool normal, int nvectors)
+{
+    VKeys k;
+    T_U start[2];
+    __mmask8 lanes[2][2] = {{0}};
+    uint32_t site[16];
+    for (int l = 0; l < 8 * nvectors; l++) {
+        site[l] = f->site0 + (uint32_t)l * f->apart;
+        lanes[site[l] & 1][l / 8] |= (__mmask8)(1 << l % 8);
+    }
+    v_keys(&k, f, nvectors);
+    for (int v = 0; v < nvectors; v++) start[v] = U_SHR(v_widen(site + 8 * v), 1);
+    for (int begin = 0; begin < 2; begin++)
+        if (lanes[begin][0] | lanes[begin][1]) {
+            bool all = !(lanes[!begin][0] | lanes[!begin][1]);
+            if (all && !begin) v_lanes(f, &k, normal, nvectors, 0, true, lanes[begin], start);
+            else v_lanes(f, &k, normal, nvectors, begin, false, lanes[begin], start);
+        }
+}
+
+/* One lane: a vector is eight blocks that follow each other, from an even site on. */
+LQ_INLINE void v_fill_row(const Fill *f, bool normal)
+{
+    VKeys k;
+    T_D even[FLIGHT], odd[FLIGHT];
+    T_U block[FLIGHT];
+    const T_U low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    const T_U lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    v_keys(&k, f, 1);
+    for (int64_t s = 0; s < f->nsites; s += 16 * FLIGHT) {
+        double last[16 * FLIGHT], *to = s + 16 * FLIGHT <= f->nsites ? f->out + s : last;
+        for (int i = 0; i < FLIGHT; i++) block[i] = U_ADD(lane, U_OF((f->site0 + (uint64_t)s) / 2 + 8 * (uint64_t)i));
+        v_pairs(&k, normal, FLIGHT, 1, 0, block, even, odd);
+        for (int i = 0; i < FLIGHT; i++) {
+            _mm512_storeu_pd(to + 16 * i, _mm512_permutex2var_pd(even[i], low, odd[i]));
+            _mm512_storeu_pd(to + 16 * i + 8, _mm512_permutex2var_pd(even[i], high, odd[i]));
+        }
+        if (to == last) memcpy(f->out + s, last, (size_t)(f->nsites - s) * sizeof *last);
+    }
+}
+
+static void v_normals_8(const Fill *f) { v_fill_lanes(f, true, 1); }
+static void v_normals_16(const Fill *f) { v_fill_lanes(f, true, 2); }
+static void v_uniforms_8(const Fill *f) { v_fill_lanes(f, false, 1); }
+static void v_uniforms_16(const Fill *f) { v_fill_lanes(f, false, 2); }
+static void v_normals_row(const Fill *f) { v_fill_row(f, true); }
+static void v_uniforms_row(const Fill *f) { v_fill_row(f, false); }
+
+/* True if the call is one of those that are done here. */
+static bool v_fill(const Fill *f)
+{
+    if ((uint64_t)f->site0 + (uint64_t)f->nsites + (uint64_t)f->apart * (uint64_t)f->lanes > UINT32_MAX) return false;
+    if (f->lanes == 8) (f->normal ? v_normals_8 : v_uniforms_8)(f);
+    else if (f->lanes == 16) (f->normal ? v_normals_16 : v_uniforms_16)(f);
+    else if (f->lanes == 1 && f->site0 % 2 == 0 && f->nsites > 8) (f->normal ? v_normals_row : v_uniforms_row)(f);
+    else return false;
+    return true;
+}
