@@ -7,6 +7,8 @@
 #include "vmath.h"
 
 #include "vmath_kernels.h"
+#include "vmath_list.h"
+#include "vmath_rare.h"
 
 #include <math.h>
 
@@ -17,36 +19,38 @@
         for (int i = 0; i < n; i++) out[i] = k_##name(x[i]);                 \
     }
 
-KERNEL(exp)
-KERNEL(expm1)
-KERNEL(log)
-KERNEL(log1p)
-KERNEL(sinh)
-KERNEL(cosh)
-KERNEL(tanh)
+VMATH_1(KERNEL)
 
-/* The kernel for all, then the C library for the few that are too large (or not
- * finite): which of the two an element gets depends on that element only. */
-#define TRIG_KERNEL(name)                                                       \
-    static void large_##name(double *restrict out, const double *restrict x,    \
-                             int n)                                             \
+#define KERNEL_2(name)                                                          \
+    LQ_CLONES void lqm_##name(double *restrict out, const double *restrict x,    \
+                              const double *restrict y, int n)                  \
+    {                                                                           \
+        for (int i = 0; i < n; i++) out[i] = k_##name(x[i], y[i]);              \
+    }
+
+VMATH_2(KERNEL_2)
+
+/* The text for all, then another way for the few that are rare: which of the two an
+ * element gets depends on that element only. */
+#define KERNEL_RARE(name, rare)                                                 \
+    static void rare_##name(double *restrict out, const double *restrict x,     \
+                            int n)                                              \
     {                                                                           \
         for (int i = 0; i < n; i++)                                             \
-            if (!(fabs(x[i]) <= K_TRIG_MAX)) out[i] = name(x[i]);               \
+            if (k_##rare(x[i])) out[i] = lq_rare_##name(x[i]);                  \
     }                                                                           \
     LQ_CLONES void lqm_##name(double *restrict out, const double *restrict x,   \
                               int n)                                            \
     {                                                                           \
-        uint64_t large = 0;                                                     \
+        uint64_t any = 0;                                                       \
         for (int i = 0; i < n; i++) {                                           \
-            large |= k_abs(x[i]) <= K_TRIG_MAX ? 0 : (uint64_t)1;               \
+            any |= k_##rare(x[i]) ? (uint64_t)1 : 0;                            \
             out[i] = k_##name(x[i]);                                            \
         }                                                                       \
-        if (large) large_##name(out, x, n);                                     \
+        if (any) rare_##name(out, x, n);                                        \
     }
 
-TRIG_KERNEL(sin)
-TRIG_KERNEL(cos)
+VMATH_RARE(KERNEL_RARE)
 
 #define LIBRARY(name)                                                         \
     void lqm_##name(double *restrict out, const double *restrict x, int n)    \
@@ -54,13 +58,6 @@ TRIG_KERNEL(cos)
         for (int i = 0; i < n; i++) out[i] = name(x[i]);                      \
     }
 
-LIBRARY(tan)
-LIBRARY(asin)
-LIBRARY(acos)
-LIBRARY(atan)
-LIBRARY(asinh)
-LIBRARY(acosh)
-LIBRARY(atanh)
 LIBRARY(erf)
 LIBRARY(erfc)
 
@@ -68,11 +65,6 @@ void lqm_lgamma(double *restrict out, const double *restrict x, int n)
 {
     int sign; /* lgamma itself writes a global */
     for (int i = 0; i < n; i++) out[i] = lgamma_r(x[i], &sign);
-}
-
-void lqm_atan2(double *restrict out, const double *restrict y, const double *restrict x, int n)
-{
-    for (int i = 0; i < n; i++) out[i] = atan2(y[i], x[i]);
 }
 
 void lqm_pow(double *restrict out, const double *restrict x, const double *restrict y, int n)

@@ -33,6 +33,8 @@ void lqm_atan(double *restrict out, const double *restrict x, int n);
 void lqm_asinh(double *restrict out, const double *restrict x, int n);
 void lqm_acosh(double *restrict out, const double *restrict x, int n);
 void lqm_atanh(double *restrict out, const double *restrict x, int n);
+void lqm_sigmoid(double *restrict out, const double *restrict x, int n);  /* 1/(1 + e^-x) */
+void lqm_softplus(double *restrict out, const double *restrict x, int n); /* ln(1 + e^x) */
 void lqm_erf(double *restrict out, const double *restrict x, int n);
 void lqm_erfc(double *restrict out, const double *restrict x, int n);
 /* ln|Γ(x)|; +inf at 0, -1, -2, …  Safe from several threads. */
@@ -41,5 +43,15 @@ void lqm_lgamma(double *restrict out, const double *restrict x, int n);
 /* The angle of the point (x, y), in (-π, π]. */
 void lqm_atan2(double *restrict out, const double *restrict y, const double *restrict x, int n);
 void lqm_pow(double *restrict out, const double *restrict x, const double *restrict y, int n);
+
+/* The same in single precision. */
+#define LQMF_1(name) void lqmf_##name(float *restrict out, const float *restrict x, int n)
+#define LQMF_2(name) \
+    void lqmf_##name(float *restrict out, const float *restrict x, const float *restrict y, int n)
+LQMF_1(exp); LQMF_1(expm1); LQMF_1(log); LQMF_1(log1p); LQMF_1(sigmoid); LQMF_1(softplus);
+LQMF_1(sin); LQMF_1(cos); LQMF_1(tan); LQMF_1(asin); LQMF_1(acos); LQMF_1(atan); LQMF_2(atan2);
+LQMF_1(sinh); LQMF_1(cosh); LQMF_1(tanh); LQMF_1(asinh); LQMF_1(acosh); LQMF_1(atanh);
+#undef LQMF_1
+#undef LQMF_2
 
 #endif

@@ -30,7 +30,7 @@ struct Compiled {
  * time.  Early SROA turns accumulators and exchanged addresses into registers.  Left
  * to itself, instcombine ends the process when one round was not enough. */
 static const char PIPELINE[] =
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "always-inline,function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
     "loop-simplify,lcssa,loop-mssa(licm),gvn,dse,adce)";
 
 /* ---- the host ----------------------------------------------------------------------- */
@@ -133,6 +133,7 @@ static bool unit_fill(Unit *u, LLVMTargetMachineRef tm, KProgram *const *program
     LLVMSetModuleDataLayout(u->module, layout);
     LLVMDisposeTargetData(layout);
     for (int i = 0; i < n; i++) fn[i] = ll_program(u, programs[i]);
+    ll_math_choose_inline(u);
     if (u->wrong) {
         say(err, errlen, "internal error", u->wrong);
         return false;
@@ -165,9 +166,8 @@ static bool options_are_sound(const BackendOptions *o, char *err, size_t errlen)
  * The last row: what instruction selection falls back to on machines without the
  * instruction. */
 #define SYMBOLS(S)                                                                        \
-    S(lqm_exp) S(lqm_expm1) S(lqm_log) S(lqm_log1p) S(lqm_sin) S(lqm_cos) S(lqm_tan)      \
-    S(lqm_asin) S(lqm_acos) S(lqm_atan) S(lqm_sinh) S(lqm_cosh) S(lqm_tanh) S(lqm_asinh)  \
-    S(lqm_acosh) S(lqm_atanh) S(lqm_erf) S(lqm_lgamma) S(lqm_atan2) S(lqm_pow)            \
+    S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
+    S(lqm_erf) S(lqm_lgamma) S(lqm_pow)                                                   \
     S(lq_rand_spread) S(lq_parallel)                                                      \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)
 

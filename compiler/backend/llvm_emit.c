@@ -268,6 +268,12 @@ static void settle_outputs(Func *f) {
     }
 }
 
+void ll_target_attributes(Unit *u, Val fn) {
+    l_text_attr(u, fn, "target-cpu", u->cpu);
+    l_text_attr(u, fn, "target-features", u->features);
+    l_text_attr(u, fn, "prefer-vector-width", "512");
+}
+
 static Val new_function(Unit *u, const char *name) {
     Text full = {0};
     text_printf(&full, "lqft_%s", name);
@@ -275,9 +281,7 @@ static Val new_function(Unit *u, const char *name) {
     text_free(&full);
     l_enum_attr(u, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
     l_enum_attr(u, fn, 1, "noalias", 0);
-    l_text_attr(u, fn, "target-cpu", u->cpu);
-    l_text_attr(u, fn, "target-features", u->features);
-    l_text_attr(u, fn, "prefer-vector-width", "512");
+    ll_target_attributes(u, fn);
     return fn;
 }
 

@@ -134,6 +134,8 @@ Val  ll_program(Unit *u, const KProgram *p);
 /* Notes the first thing that cannot be generated: a mistake of an earlier pass. */
 void ll_wrong(Unit *u, const char *what);
 
+/* Every function is for the processor of the unit. */
+void ll_target_attributes(Unit *u, Val fn);
 /* A new block that follows the current one. */
 BasicBlock ll_next_block(Func *f, const char *name);
 /* for (i = from; i != end; i++), entered at least once. */
@@ -206,6 +208,16 @@ Val  ll_as_truth(Unit *u, Val v);             /* number -> is it not 0 */
 Val  ll_as_vector(Unit *u, Val v);            /* uniform -> the same in every lane */
 Val  ll_any_lane(Unit *u, Val v);             /* i1: some lane is not 0 */
 double ll_identity(Op op);
+/* A function of the runtime, declared once. */
+Val  ll_runtime_function(Unit *u, const char *name, LLVMTypeRef type);
+
+/* ==== llvm_math.c ============================================================== */
+
+/* The function `name` of runtime/vmath_text.h of n numbers or vectors of one type, double
+ * or single; NULL when there is none.  May be called at any place of the builder. */
+Val  ll_math(Unit *u, const char *name, const Val *args, unsigned n);
+/* When the module is complete: which of these functions are inlined. */
+void ll_math_choose_inline(Unit *u);
 
 /* ==== helpers ================================================================== */
 
@@ -281,6 +293,11 @@ static inline void l_text_attr(Unit *u, Val fn, const char *name, const char *va
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateStringAttribute(u->cx, name, (unsigned)strlen(name),
                                                       value, (unsigned)strlen(value)));
+}
+
+static inline void l_unlikely(Unit *u, Val branch) {
+    Val part[3] = {LLVMMDStringInContext(u->cx, "branch_weights", 14), l_int32(u, 1), l_int32(u, 4000)};
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(u->cx, "prof", 4), LLVMMDNodeInContext(u->cx, part, 3));
 }
 
 static inline int64_t floor_div(int64_t a, int64_t n) { return a / n - (a % n < 0); }

@@ -65,7 +65,7 @@ double ll_identity(Op op) {
 
 /* The runtime's functions touch nothing but what their arguments point to, so calls
  * do not keep the optimiser from moving loads of fields across them. */
-static Val runtime_function(Unit *u, const char *name, LLVMTypeRef type) {
+Val ll_runtime_function(Unit *u, const char *name, LLVMTypeRef type) {
     Val fn = LLVMGetNamedFunction(u->module, name);
     if (fn) return fn;
     fn = LLVMAddFunction(u->module, name, type);
@@ -90,7 +90,7 @@ static Val call_vmath(Func *f, const char *name, const Val *args, int n) {
     params[n + 1] = u->i32;
     actual[n + 1] = l_int32(u, l_is_vector(args[0]) ? u->lanes : 1);
     LLVMTypeRef type = LLVMFunctionType(u->none, params, (unsigned)n + 2, 0);
-    LLVMBuildCall2(u->b, type, runtime_function(u, name, type), actual, (unsigned)n + 2, "");
+    LLVMBuildCall2(u->b, type, ll_runtime_function(u, name, type), actual, (unsigned)n + 2, "");
     return l_load(u, t, actual[0], u->align);
 }
 
@@ -104,7 +104,7 @@ void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, V
     LLVMTypeRef type = LLVMFunctionType(u->none, params, 11, 0);
     Val args[11] = {out, l_bool(u, aux & 1), l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
                     word(u, iteration), word(u, site0), l_int32(u, apart), l_int(u, nsites)};
-    Val fn = runtime_function(u, "lq_rand_spread", type);
+    Val fn = ll_runtime_function(u, "lq_rand_spread", type);
     l_enum_attr(u, fn, 2, "zeroext", 0);
     LLVMBuildCall2(u->b, type, fn, args, 11, "");
 }
@@ -174,7 +174,10 @@ static Val arithmetic(Func *f, Op op, const Val *v, int n) {
     default:       break;
     }
     const char *name = op_vmath(op);
-    if (name) return call_vmath(f, name, v, n);
+    if (name) {
+        Val inside = ll_math(u, name + strlen("lqm_"), v, (unsigned)n);
+        return inside ? inside : call_vmath(f, name, v, n);
+    }
     if (!u->wrong) u->wrong = "an operation that code generation does not know";
     return l_real(u, 0);
 }

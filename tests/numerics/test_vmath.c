@@ -24,15 +24,15 @@ static const Function functions[] = {
     {"expm1", lqm_expm1, expm1l, -60, 710, 2.0},
     {"log", lqm_log, logl, 0, DBL_MAX, 1.0},
     {"log1p", lqm_log1p, log1pl, -1, DBL_MAX, 1.1},
-    {"sin", lqm_sin, sinl, -2e5, 2e5, 1.1},
-    {"cos", lqm_cos, cosl, -2e5, 2e5, 1.1},
+    {"sin", lqm_sin, sinl, -DBL_MAX, DBL_MAX, 2.5},
+    {"cos", lqm_cos, cosl, -DBL_MAX, DBL_MAX, 2.5},
     {"sinh", lqm_sinh, sinhl, -710.5, 710.5, 2.5},
     {"cosh", lqm_cosh, coshl, -710.5, 710.5, 2.0},
     {"tanh", lqm_tanh, tanhl, -25, 25, 2.5},
-    {"tan", lqm_tan, tanl, -1e6, 1e6, 1.5},
-    {"asin", lqm_asin, asinl, -1, 1, 1.5},
-    {"acos", lqm_acos, acosl, -1, 1, 1.5},
-    {"atan", lqm_atan, atanl, -DBL_MAX, DBL_MAX, 1.5},
+    {"tan", lqm_tan, tanl, -DBL_MAX, DBL_MAX, 2.5},
+    {"asin", lqm_asin, asinl, -1, 1, 2.5},
+    {"acos", lqm_acos, acosl, -1, 1, 2.5},
+    {"atan", lqm_atan, atanl, -DBL_MAX, DBL_MAX, 2.5},
     {"asinh", lqm_asinh, asinhl, -DBL_MAX, DBL_MAX, 2.5},
     {"acosh", lqm_acosh, acoshl, 1, DBL_MAX, 2.5},
     {"atanh", lqm_atanh, atanhl, -1, 1, 2.5},
@@ -167,7 +167,7 @@ static void bits_everywhere(void)
             hash = (hash ^ u) * 1099511628211u;
         }
     }
-    check(hash == 0x90f24e4f68a016dbu, "bits of the own kernels: %016llx", (unsigned long long)hash);
+    check(hash == 0x6713ec411d7b60e9u, "bits of the own kernels: %016llx", (unsigned long long)hash);
 }
 
 static void two_arguments(void)
