@@ -66,6 +66,7 @@ function(lqft_script name label seconds script)
   lqft_test(${name} ${label} ${seconds} ${PYTHON} ${TESTS}/${script} ${ARGN})
 endfunction()
 
+lqft_script(numerics.distributions quick 120 numerics/distributions.py $<TARGET_FILE:lqft>)
 lqft_script(structure quick 60 structure/run.py)
 lqft_script(errors quick 120 errors/run.py $<TARGET_FILE:lqft>)
 lqft_script(hostile full 600 errors/hostile.py $<TARGET_FILE:lqft>)

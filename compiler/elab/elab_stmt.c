@@ -95,7 +95,14 @@ const Value *elab_draw(Elab *e, const Value *dist, Span at) {
     return value_close(e, draw_like(e, dist->u.dist.kind, dist->u.dist.a, dist->u.dist.b, at));
 }
 
-static const Value *draw_element(Elab *e, Env *env, const Expr *x) { return elab_draw(e, elab_expr(e, env, x), x->at); }
+/* What stands right of `~`: a distribution, or the call of a function that draws, which is
+ * a distribution of the user's own; what it returns is the draw. */
+static const Value *draw_from(Elab *e, Env *env, const Expr *x) {
+    int draws = e->ir->draw_at.n;
+    const Value *v = elab_expr(e, env, x);
+    bool drawn = x->kind == EX_CALL && e->ir->draw_at.n > draws && v->kind != VK_DIST;
+    return drawn ? v : elab_draw(e, v, x->at);
+}
 
 /* ---- let, draw, state --------------------------------------------------------------------------- */
 
@@ -120,11 +127,11 @@ static void run_let(Elab *e, Run *r, const Stmt *s) {
 }
 
 static void run_draw(Elab *e, Run *r, const Stmt *s) {
-    const Value *v = s->nbinds ? elab_array(e, r->env, s->nbinds, s->binds, s->value, draw_element, s->name_at[0])
-                               : elab_draw(e, elab_expr(e, r->env, s->value), s->value->at);
+    const Value *v = s->nbinds ? elab_array(e, r->env, s->nbinds, s->binds, s->value, draw_from, s->name_at[0])
+                               : draw_from(e, r->env, s->value);
     if (s->nnames > 1 && v->kind != VK_TUPLE && v->kind != VK_ERROR) {
         for (int i = 0; i < s->nnames; i++)          /* a, b ~ normal(): one draw each */
-            bind(e, r, s->names[i], i ? elab_draw(e, elab_expr(e, r->env, s->value), s->value->at) : v, s->name_at[i]);
+            bind(e, r, s->names[i], i ? draw_from(e, r->env, s->value) : v, s->name_at[i]);
         return;
     }
     bind_names(e, r, s, v);
