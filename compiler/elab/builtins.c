@@ -168,6 +168,20 @@ static const Value *call_position(Elab *e, int which, int n, const Value *const 
     return value_real(e, ir_idx(e->ir, (Index){v->u.index.c[0], IX_EXACT, 0}), at);
 }
 
+/* The index set of an array, where a library function does not know its name. */
+static const Value *call_sites(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)which, (void)n;
+    if (args[0]->kind != VK_NUM || args[0]->u.num.nsets == 0) {
+        Diag *d = elab_error(e, "E0203", arg_at[0], "`sites` gives the index set of an array, and this is %s", value_describe(e, args[0]));
+        if (args[0]->kind == VK_TUPLE) diag_help(&e->front->sink, d, "choose one of its components");
+        return value_error();
+    }
+    Value *v = value_new(e, VK_SET, at);
+    v->u.set = args[0]->u.num.sets[0];
+    v->name = v->u.set->name;
+    return v;
+}
+
 static const Value *call_vary(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
     (void)which, (void)n, (void)arg_at;
     return param_vary(e, args[0], args[1], args[2], at);
@@ -209,6 +223,7 @@ static const Builtin builtins[] = {
     {"sum", 1, 1, call_reduce, 0},         {"prod", 1, 1, call_reduce, 0},        {"mean", 1, 1, call_reduce, 0},
     {"volume", 1, 1, call_size, 0},        {"size", 1, 1, call_size, 0},          {"step", 1, 1, call_size, 1},
     {"extent", 2, 2, call_extent, 0},      {"position", 1, 1, call_position, 0},  {"vary", 3, 3, call_vary, 0},
+    {"sites", 1, 1, call_sites, 0},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
 };
