@@ -1,4 +1,4 @@
-/* scan.c — `scan L in Ls, kappa in K { … }` (language reference §8.4): the tasks of the
+/* scan.c — `scan L in Ls, kappa in K { … }` (language reference §8.3): the tasks of the
  * block are planned once for each point, with the declarations at these values of the
  * parameters, and each report becomes an array over the sets of the scan.  Its elements
  * are functions of the means of different samples; what is made of the array afterwards,
