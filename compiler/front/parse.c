@@ -793,7 +793,8 @@ static void parse_chunk(Parse *p, lq_yypstate *ps, Program *out, int *doc)
     for (int i = 0; i < p->decls.n; i++) {
         Decl *d = p->decls.data[i];
         d->doc = text;
-        if (!d->keyword) d->keyword = p->toks.data[c->first].name;
+        const Token *first = &p->toks.data[c->first];
+        if (!d->keyword && is_word(first->kind)) d->keyword = first->name;   /* others may be numbers */
         d->file = p->file;
         vec_push(&out->decls, d);
     }
