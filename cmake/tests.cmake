@@ -21,7 +21,8 @@ function(lqft_executable name library)
   list(TRANSFORM ARGN PREPEND tests/)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE ${library} ${CMAKE_DL_LIBS})
-  # code compiled at run time calls the runtime's functions by name
+  add_dependencies(${name} lqft_llvm)
+  # objects that a test links by itself call the runtime's functions by name
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${TEST_BIN} ENABLE_EXPORTS ON)
 endfunction()
 

@@ -85,8 +85,8 @@ Executable *compile_functions(const IrFunc *const *functions, int n, int64_t rep
     if (device == DEVICE_INTERP) return x;
     *lanes = choose_lanes(x->programs, n, replicas, o);
     if (!lanes->sites) x->lanes = lanes->lanes;
-    BackendOptions b = {.lanes = lanes->lanes, .sites = lanes->sites, .optimize = device == DEVICE_CPU};
-    x->compiled = backend_llvm.compile(x->programs, n, &b, err, errlen);
+    BackendOptions b = {.lanes = lanes->lanes, .sites = lanes->sites, .optimize = device == DEVICE_CPU, .keep = true};
+    x->compiled = backend_native.compile(x->programs, n, &b, err, errlen);
     if (x->compiled) return x;
 failed:
     executable_free(x);
@@ -121,7 +121,7 @@ static void interpret(const IrFunc *f, int lanes, const CallArgs *a) {
 
 void execute(const Executable *x, int function, const CallArgs *args) {
     if (x->device == DEVICE_INTERP) interpret(x->functions[function], x->lanes, args);
-    else backend_llvm.call(x->compiled, function, args);
+    else backend_native.call(x->compiled, function, args);
 }
 
 int64_t executable_scratch(const Executable *x) { return x->scratch * x->lanes; }
@@ -129,7 +129,7 @@ const KProgram *executable_program(const Executable *x, int function) { return x
 
 void executable_free(Executable *x) {
     if (!x) return;
-    if (x->compiled) backend_llvm.release(x->compiled);
+    if (x->compiled) backend_native.release(x->compiled);
     arena_free(x->arena);
 }
 

@@ -21,6 +21,7 @@ typedef struct BackendOptions {
     bool sites;                  /* the lanes are 8 parts of the rows of one replica */
     int  optimize;               /* 0: none, 1: the pass pipeline */
     bool dump;                   /* print the generated code on stderr */
+    bool keep;                   /* look for the code on disk, and keep it there */
 } BackendOptions;
 
 typedef struct Backend {
@@ -36,6 +37,6 @@ typedef struct Backend {
                         const char *path, char *err, size_t errlen);
 } Backend;
 
-extern const Backend backend_llvm;     /* backend/llvm.c, llvm_emit.c */
+extern const Backend backend_native;     /* backend/native.c */
 
 #endif

@@ -1,5 +1,6 @@
 /* llvm_emit.c — programs as LLVM functions: buffers, loops, copies, exchanged fields. */
 #include "llvm_emit.h"
+#include "code_maker.h"
 
 #include <stdlib.h>
 
@@ -188,16 +189,13 @@ static size_t constant_place(const Unit *u, const KBuf *b, size_t i) {
 }
 
 /* Small constants are data of the module.  Large ones would pass through the
- * assembler number by number, so a JIT uses its own copy in place. */
-static Val constant_buffer(Unit *u, const KBuf *b) {
-    enum { SMALL = 4096 };
+ * assembler number by number, and would be kept with it: they are symbols instead. */
+static Val constant_buffer(Unit *u, const KProgram *p, const KBuf *b) {
     size_t n = (size_t)b->n;
-    if (u->jit && n > SMALL) {
-        double *copy = lq_alloc_vectors(n * sizeof *copy);
-        if (!copy) lq_out_of_memory(n * sizeof *copy);
-        for (size_t i = 0; i < n; i++) copy[constant_place(u, b, i)] = b->data[i];
-        vec_push(&u->kept, copy);
-        return LLVMConstIntToPtr(l_int(u, (int64_t)(intptr_t)copy), u->ptr);
+    if (!u->whole && n > NATIVE_LARGE) {
+        char name[300];
+        native_constant_name(name, sizeof name, p, (int)(b - p->bufs));
+        return LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), name);
     }
     Val *v = lq_alloc((n + 1) * sizeof *v);
     for (size_t i = 0; i < n; i++) v[constant_place(u, b, i)] = l_real(u, b->data[i]);
@@ -219,7 +217,7 @@ static void find_buffers(Func *f) {
         case KB_IN:    f->base[i] = pointer_element(u, in, b->slot); break;
         case KB_OUT:   f->base[i] = pointer_element(u, out, b->slot); break;
         case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * (u->sites ? 1 : u->lanes))); break;
-        case KB_CONST: f->base[i] = constant_buffer(u, b); break;
+        case KB_CONST: f->base[i] = constant_buffer(u, f->p, b); break;
         }
     }
 }

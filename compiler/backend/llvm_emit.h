@@ -23,9 +23,8 @@ typedef struct Unit {
     unsigned       lanes;                  /* W; vec is double itself when W = 1 */
     bool           sites;                  /* lanes are parts of rows, not replicas */
     unsigned       align;                  /* of element vectors in memory, bytes */
-    bool           jit;                    /* large constants by address, not in the object */
+    bool           whole;                  /* large constants in the object too */
     const char    *cpu, *features;
-    VEC(double *)  kept;                   /* large constants, copied: they live as long as the code */
     const char    *wrong;                  /* first thing that cannot be generated, or NULL */
 } Unit;
 

@@ -68,8 +68,8 @@ static void show_functions(Session *s, const char *what) {
         }
         char err[512] = "";
         BackendOptions o = {.lanes = lanes.lanes, .sites = lanes.sites, .optimize = 1, .dump = true};
-        Compiled *c = backend_llvm.compile(programs, LQ_COUNT(f), &o, err, sizeof err);
-        if (c) backend_llvm.release(c);
+        Compiled *c = backend_native.compile(programs, LQ_COUNT(f), &o, err, sizeof err);
+        if (c) backend_native.release(c);
         else fprintf(stderr, "lqft: %s\n", err);
     }
 }

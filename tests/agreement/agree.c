@@ -218,14 +218,14 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
     current = owner[f]->path;
     double *scratch = numbers((fused[f]->scratch + waved[f]->scratch) * LANES);
     CallArgs a = {.in = in, .out = out, .scratch = scratch, .seed = SEED, .step = step, .chains = chains};
-    backend_llvm.call(machine[O1_W8], f, &a);
+    backend_native.call(machine[O1_W8], f, &a);
     double **other = lq_alloc((size_t)(q->nout + 1) * sizeof *other);
     const double **one = lq_alloc((size_t)(q->nin + 1) * sizeof *one);
     for (int o = 0; o < q->nout; o++) other[o] = numbers(ir_elements(q->ir, q->out[o]) * LANES);
     a.out = other;
     bool ok = true;
     for (int m = O0_W8; m <= WAVES && ok; m += WAVES - O0_W8) {
-        backend_llvm.call(machine[m], f, &a);
+        backend_native.call(machine[m], f, &a);
         for (int o = 0; o < q->nout && ok; o++)
             for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[m], l, o, other[o], LANES, l, out[o]);
     }
@@ -252,7 +252,7 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
             int m = single_machine[which % 3];
             who = machine_name[m];
             CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = same_chain};
-            backend_llvm.call(machine[m], f, &b);
+            backend_native.call(machine[m], f, &b);
             for (int o = 0; o < q->nout && sites; o++) unsplit(q, q->out[o], other[o]);
         }
         for (int o = 0; o < q->nout && ok; o++) ok = compare(f, who, lane, o, other[o], 1, 0, out[o]);
@@ -469,7 +469,7 @@ static void run_batch(char *const *paths, int n) {
     for (int m = 0; m < NMACHINES; m++) {
         char err[512] = "";
         BackendOptions o = {.lanes = m == O1_W1 || m == O0_W1 ? 1 : LANES, .sites = m == SITES, .optimize = m % 2 == 0};
-        machine[m] = backend_llvm.compile(m >= WAVES ? waved : fused, nfuncs, &o, err, sizeof err);
+        machine[m] = backend_native.compile(m >= WAVES ? waved : fused, nfuncs, &o, err, sizeof err);
         if (machine[m]) continue;
         if (n > 1) _exit(99);                     /* again, one by one */
         say('F', "%s: %s", machine_name[m], err);

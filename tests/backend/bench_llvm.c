@@ -60,10 +60,10 @@ static void measure(int lanes, int optimize, bool dump) {
     char err[256];
     BackendOptions o = {.lanes = lanes, .optimize = optimize, .dump = dump};
     double t0 = now();
-    Compiled *one = backend_llvm.compile(p, 1, &o, err, sizeof err);
+    Compiled *one = backend_native.compile(p, 1, &o, err, sizeof err);
     double t1 = now();
     o.dump = false;
-    Compiled *ten = backend_llvm.compile(p, NPROG, &o, err, sizeof err);
+    Compiled *ten = backend_native.compile(p, NPROG, &o, err, sizeof err);
     double t2 = now();
     if (!one || !ten) { printf("%s\n", err); exit(1); }
     size_t bytes = (size_t)(L * L * lanes) * sizeof(double);
@@ -74,14 +74,14 @@ static void measure(int lanes, int optimize, bool dump) {
     double rate[RUNS];
     for (int r = 0; r < RUNS; r++) {
         double s = now();
-        backend_llvm.call(one, 0, &args);
+        backend_native.call(one, 0, &args);
         rate[r] = 1e-9 * STEPS * L * L * lanes / (now() - s);
     }
     qsort(rate, RUNS, sizeof *rate, by_size);
     printf("phi4 leapfrog L=%d W=%-2d O%d: median %.2f best %.2f Gsite.chain/s; compile 1 kernel %.1f ms, %d kernels %.1f ms\n",
            L, lanes, optimize, rate[RUNS / 2], rate[RUNS - 1], 1e3 * (t1 - t0), NPROG, 1e3 * (t2 - t1));
-    backend_llvm.release(one);
-    backend_llvm.release(ten);
+    backend_native.release(one);
+    backend_native.release(ten);
     free(in), free(out), free(scratch);
     arena_free(arena);
     ir_free(ir);

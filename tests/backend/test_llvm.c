@@ -158,7 +158,7 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
     bool sites = lanes == SITES;
     BackendOptions o = {.lanes = sites ? 8 : lanes, .sites = sites, .optimize = optimize};
     if (sites) lanes = 1;
-    Compiled *code = backend_llvm.compile(c->p, c->n, &o, err, sizeof err);
+    Compiled *code = backend_native.compile(c->p, c->n, &o, err, sizeof err);
     if (!code) {
         printf("     %s\n", err);
         return -2;
@@ -171,13 +171,13 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
         if (sites) memory_rearrange(&found, true);
         f.chains = sites ? (const uint32_t[8]){7, 7, 7, 7, 7, 7, 7, 7} : f.chains;
         keval_call(c->p[i], lanes, &e);
-        backend_llvm.call(code, i, &f);
+        backend_native.call(code, i, &f);
         if (sites) memory_rearrange(&found, false);
         if (!memory_equal(&expected, &found)) bad = i;
         memory_free(&expected);
         memory_free(&found);
     }
-    backend_llvm.release(code);
+    backend_native.release(code);
     return bad;
 }
 
@@ -523,9 +523,9 @@ static void check_errors(void) {
     cases_close(&c);
     char err[256] = "";
     BackendOptions o = {.lanes = 4, .optimize = 1}, odd = {.lanes = 3};
-    Compiled *code = backend_llvm.compile(c.p, 1, &o, err, sizeof err);
+    Compiled *code = backend_native.compile(c.p, 1, &o, err, sizeof err);
     check(!code && strstr(err, "internal error"), "a read without a buffer is a message", err);
-    code = backend_llvm.compile(c.p, 1, &odd, err, sizeof err);
+    code = backend_native.compile(c.p, 1, &odd, err, sizeof err);
     check(!code && strstr(err, "lanes"), "three lanes are a message", err);
     cases_end(&c);
 }
@@ -573,18 +573,18 @@ static void check_empty(void) {
     }
     BackendOptions o = {.lanes = 2, .optimize = 1};
     char err[256] = "";
-    Compiled *code = backend_llvm.compile(c.p, c.n, &o, err, sizeof err);
+    Compiled *code = backend_native.compile(c.p, c.n, &o, err, sizeof err);
     bool ok = code != NULL;
     for (int i = 0; i < c.n && ok; i++) {
         Memory m = memory_new(&c.b[i], 2, 1);
         CallArgs a = memory_args(&m);
-        backend_llvm.call(code, i, &a);
+        backend_native.call(code, i, &a);
         double v = m.out[1][1];
         ok = ops[i] == SC_ADD ? v == 0 : ops[i] == SC_MUL ? v == 1 : ops[i] == SC_MAX ? v == -INFINITY : v == INFINITY;
         memory_free(&m);
     }
     check(ok, "reductions of nothing are the identity", err);
-    backend_llvm.release(code);
+    backend_native.release(code);
     cases_end(&c);
 }
 
@@ -632,13 +632,13 @@ static void check_object(void) {
     dice_state = 4242;
     for (int i = 0; i < BATCH; i++) random_program(&c);
     BackendOptions o = {.lanes = 8, .optimize = 1};
-    bool ok = backend_llvm.emit_object(c.p, c.n, &o, object, err, sizeof err) && link_object(object, library);
+    bool ok = backend_native.emit_object(c.p, c.n, &o, object, err, sizeof err) && link_object(object, library);
     void *handle = ok ? dlopen(library, RTLD_NOW) : NULL;
     if (ok && !handle) snprintf(err, sizeof err, "%.500s", dlerror());
     check(handle && object_agrees(&c, handle, 8), "object code, linked and loaded", err);
     if (handle) dlclose(handle);
     o.lanes = 1;
-    ok = backend_llvm.emit_object(c.p, c.n, &o, "/nonexistent/k.o", err, sizeof err);
+    ok = backend_native.emit_object(c.p, c.n, &o, "/nonexistent/k.o", err, sizeof err);
     check(!ok && err[0], "an object that cannot be written is a message", err);
     unlink(object), unlink(library), rmdir(folder);
     cases_end(&c);
@@ -646,7 +646,7 @@ static void check_object(void) {
 
 int main(int argc, char **argv) {
     int batches = argc > 1 ? atoi(argv[1]) : 3;   /* of BATCH programs, for each width */
-    if (!backend_llvm.available()) {
+    if (!backend_native.available()) {
         printf("skip: no LLVM for this machine\n");
         return 0;
     }
