@@ -53,6 +53,9 @@ lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c bac
 lqft_test(backend.llvm quick 120 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
 
+lqft_executable(test_object lqft_compiler backend/test_object.c backend/kbuild.c)
+lqft_test(backend.object quick 120 test_object)
+
 # Random programs through every executor; generated with Python.
 lqft_executable(agree lqft_compiler agreement/agree.c)
 target_compile_definitions(agree PRIVATE AGREE_DIR="${TESTS}/agreement" LQFT_STDLIB="${CMAKE_CURRENT_SOURCE_DIR}/stdlib")
@@ -74,6 +77,7 @@ lqft_script(hostile full 600 errors/hostile.py $<TARGET_FILE:lqft>)
 lqft_script(reference full 300 reference/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.verdicts full 240 physics/verdicts.py --lqft $<TARGET_FILE:lqft>)
