@@ -9,18 +9,20 @@ typedef struct CodeObject { char *bytes; size_t size; } CodeObject;    /* from m
 typedef struct CodeMaker {
     /* Why nothing can be made here, or NULL. */
     const char *(*problem)(void);
-    /* Object code with void lqft_<name>(const CallArgs *) for each program.  whole: with all
-     * constants in it; otherwise large ones are symbols, see native_constant_name. */
+    /* Object code.  whole: void lqft_<name>(const CallArgs *) for each program, which stands
+     * by itself.  Otherwise the functions are called by number, names need not differ, and
+     * large constants are symbols: see below. */
     bool (*make)(KProgram *const *programs, int n, const BackendOptions *o, bool whole, CodeObject *out,
                  char *err, size_t errlen);
 } CodeMaker;
 
 extern const CodeMaker lqft_code_maker;
 
-/* Constants of more doubles than this are symbols of this name. */
-enum { NATIVE_LARGE = 4096 };
-static inline void native_constant_name(char *out, size_t n, const KProgram *p, int buf) {
-    snprintf(out, n, "lqft_constant_%s_%d", p->name, buf);
+/* Constants of more doubles than this are symbols; programs are counted from 0 in an object. */
+enum { NATIVE_LARGE = 4096, NATIVE_NAME = 64 };
+static inline void native_constant_name(char out[NATIVE_NAME], int program, int buf) {
+    snprintf(out, NATIVE_NAME, "lqft_constant_%d_%d", program, buf);
 }
+static inline void native_function_name(char out[NATIVE_NAME], int program) { snprintf(out, NATIVE_NAME, "lqft_program_%d", program); }
 
 #endif

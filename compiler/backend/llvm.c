@@ -121,7 +121,7 @@ static bool unit_fill(Unit *u, LLVMTargetMachineRef tm, KProgram *const *program
     LLVMSetModuleDataLayout(u->module, layout);
     LLVMDisposeTargetData(layout);
     pthread_mutex_lock(&emission);
-    for (int i = 0; i < n; i++) ll_program(u, programs[i]);
+    for (int i = 0; i < n; i++) ll_program(u, programs[i], i);
     ll_math_choose_inline(u);
     pthread_mutex_unlock(&emission);
     if (u->wrong) {

@@ -190,11 +190,12 @@ static size_t constant_place(const Unit *u, const KBuf *b, size_t i) {
 
 /* Small constants are data of the module.  Large ones would pass through the
  * assembler number by number, and would be kept with it: they are symbols instead. */
-static Val constant_buffer(Unit *u, const KProgram *p, const KBuf *b) {
+static Val constant_buffer(Func *f, const KBuf *b) {
+    Unit *u = f->u;
     size_t n = (size_t)b->n;
     if (!u->whole && n > NATIVE_LARGE) {
-        char name[300];
-        native_constant_name(name, sizeof name, p, (int)(b - p->bufs));
+        char name[NATIVE_NAME];
+        native_constant_name(name, f->number, (int)(b - f->p->bufs));
         return LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), name);
     }
     Val *v = lq_alloc((n + 1) * sizeof *v);
@@ -217,7 +218,7 @@ static void find_buffers(Func *f) {
         case KB_IN:    f->base[i] = pointer_element(u, in, b->slot); break;
         case KB_OUT:   f->base[i] = pointer_element(u, out, b->slot); break;
         case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * (u->sites ? 1 : u->lanes))); break;
-        case KB_CONST: f->base[i] = constant_buffer(u, f->p, b); break;
+        case KB_CONST: f->base[i] = constant_buffer(f, b); break;
         }
     }
 }
@@ -272,9 +273,12 @@ void ll_target_attributes(Unit *u, Val fn) {
     l_text_attr(u, fn, "prefer-vector-width", "512");
 }
 
-static Val new_function(Unit *u, const char *name) {
+static Val new_function(Unit *u, const char *name, int number) {
     Text full = {0};
-    text_printf(&full, "lqft_%s", name);
+    char by_number[NATIVE_NAME];
+    native_function_name(by_number, number);
+    if (u->whole) text_printf(&full, "lqft_%s", name);
+    else text_printf(&full, "%s", by_number);
     Val fn = LLVMAddFunction(u->module, full.s, LLVMFunctionType(u->none, &u->ptr, 1, 0));
     text_free(&full);
     l_enum_attr(u, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
@@ -299,7 +303,7 @@ static void func_begin(Func *f) {
     f->value = zeroed(nodes, sizeof *f->value);
     f->level = zeroed(nodes, sizeof *f->level);
     f->seen = zeroed(nodes, sizeof *f->seen);
-    f->fn = new_function(u, f->p->name);
+    f->fn = new_function(u, f->p->name, f->number);
     l_goto_end(u, l_block(f, "entry"));
     find_buffers(f);
     make_slots(f, f->p->stmts, f->p->nstmts);
@@ -326,8 +330,8 @@ static void func_end(Func *f) {
     vec_free(&f->order);
 }
 
-Val ll_program(Unit *u, const KProgram *p) {
-    Func f = {.u = u, .p = p};
+Val ll_program(Unit *u, const KProgram *p, int number) {
+    Func f = {.u = u, .p = p, .number = number};
     func_begin(&f);
     emit_statements(&f, p->stmts, p->nstmts);
     settle_outputs(&f);

@@ -32,7 +32,7 @@ typedef struct Unit {
  * in a stack slot, which becomes a register; the others have it in `base`. */
 typedef struct Func {
     Unit *u;
-    const KProgram *p;
+    const KProgram *p; int number;
     Val    fn;
     Val    allocas;                        /* stack slots are made before this instruction */
     Val   *base;                           /* by buffer: address */
@@ -128,8 +128,8 @@ typedef struct Access { int buf; Offset offset; Val odd, inside; bool row; int64
 
 /* ==== llvm_emit.c ============================================================== */
 
-/* Adds the function lqft_<name> to the module; u->wrong says when that failed. */
-Val  ll_program(Unit *u, const KProgram *p);
+/* Adds the function of a program to the module; u->wrong says when that failed. */
+Val  ll_program(Unit *u, const KProgram *p, int number);
 /* Notes the first thing that cannot be generated: a mistake of an earlier pass. */
 void ll_wrong(Unit *u, const char *what);
 

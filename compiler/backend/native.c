@@ -26,8 +26,7 @@ struct Compiled {
     Entry   *entry; int n;
     Object **object; int nobjects;
     VEC(double *) kept;                /* large constants that the code points to */
-    const BackendOptions *options;     /* while loading */
-    KProgram *const *programs;
+    const struct Making *loading;      /* the group being loaded */
 };
 
 /* ---- the code maker ------------------------------------------------------------------ */
@@ -146,15 +145,16 @@ static bool make_objects(Making *m, int n, char *err, size_t errlen) {
 
 /* A copy of a large constant, in the order that the code expects, for as long as the code. */
 static void *constant(Compiled *c, const char *name) {
-    char own[300];
-    for (int i = 0; i < c->n; i++)
-        for (int b = 0; b < c->programs[i]->nbufs; b++) {
-            const KBuf *buf = &c->programs[i]->bufs[b];
-            native_constant_name(own, sizeof own, c->programs[i], b);
+    const Making *m = c->loading;
+    char own[NATIVE_NAME];
+    for (int i = 0; i < m->n; i++)
+        for (int b = 0; b < m->programs[m->first + i]->nbufs; b++) {
+            const KBuf *buf = &m->programs[m->first + i]->bufs[b];
+            native_constant_name(own, i, b);
             if (buf->kind != KB_CONST || strcmp(own, name) != 0) continue;
             double *copy = lq_alloc_vectors((size_t)buf->n * sizeof *copy);
             if (!copy) lq_out_of_memory((size_t)buf->n * sizeof *copy);
-            for (int64_t k = 0; k < buf->n; k++) copy[c->options->sites ? kernel_place(buf->row, k) : k] = buf->data[k];
+            for (int64_t k = 0; k < buf->n; k++) copy[m->options->sites ? kernel_place(buf->row, k) : k] = buf->data[k];
             vec_push(&c->kept, copy);
             return copy;
         }
@@ -185,31 +185,29 @@ static void native_release(Compiled *c) {
     free(c);
 }
 
-static bool find_entry(Compiled *c, int program, char *err, size_t errlen) {
-    char name[300];
-    snprintf(name, sizeof name, "lqft_%s", c->programs[program]->name);
-    for (int i = 0; i < c->nobjects; i++) {
-        void *address = object_find(c->object[i], name);
-        if (!address) continue;
-        memcpy(&c->entry[program], &address, sizeof address);
-        return true;
+static bool load_group(Compiled *c, const Making *m, char *err, size_t errlen) {
+    c->loading = m;
+    Object *object = object_load(m->object.bytes, m->object.size, symbol, c, err, errlen);
+    if (!object) return false;
+    c->object[c->nobjects++] = object;
+    for (int i = 0; i < m->n; i++) {
+        char name[NATIVE_NAME];
+        native_function_name(name, i);
+        void *address = object_find(object, name);
+        if (!address) return refuse(err, errlen, "internal error: no code for", m->programs[m->first + i]->name);
+        memcpy(&c->entry[m->first + i], &address, sizeof address);
     }
-    return refuse(err, errlen, "internal error: no code for", name);
+    return true;
 }
 
-static Compiled *load(KProgram *const *programs, int n, const BackendOptions *o, const Making *m, int nobjects, char *err, size_t errlen) {
+static Compiled *load(int n, const Making *m, int nobjects, char *err, size_t errlen) {
     Compiled *c = lq_alloc(sizeof *c);
-    *c = (Compiled){.n = n, .programs = programs, .options = o};
+    *c = (Compiled){.n = n};
     c->entry = lq_alloc(((size_t)n + 1) * sizeof *c->entry);
     c->object = lq_alloc(((size_t)nobjects + 1) * sizeof *c->object);
     bool ok = true;
-    for (int i = 0; i < nobjects && ok; i++) {
-        Object *object = object_load(m[i].object.bytes, m[i].object.size, symbol, c, err, errlen);
-        if (object) c->object[c->nobjects++] = object;
-        ok = object != NULL;
-    }
-    for (int i = 0; i < n && ok; i++) ok = find_entry(c, i, err, errlen);
-    c->programs = NULL, c->options = NULL;
+    for (int i = 0; i < nobjects && ok; i++) ok = load_group(c, &m[i], err, errlen);
+    c->loading = NULL;
     if (ok) return c;
     native_release(c);
     return NULL;
@@ -221,12 +219,12 @@ static void free_objects(Making *m, int n) {
     for (int i = 0; i < n; i++) free(m[i].object.bytes), m[i].object.bytes = NULL;
 }
 
-static Compiled *from_cache(CodeKey key, KProgram *const *programs, int n, const BackendOptions *o, Making *m, int nobjects) {
+static Compiled *from_cache(CodeKey key, int n, Making *m, int nobjects) {
     CodeObject found[MOST_OBJECTS] = {{0}};
     char err[300];
     if (!code_cache_find(key, found, nobjects)) return NULL;
     for (int i = 0; i < nobjects; i++) m[i].object = found[i];
-    Compiled *c = load(programs, n, o, m, nobjects, err, sizeof err);
+    Compiled *c = load(n, m, nobjects, err, sizeof err);
     free_objects(m, nobjects);
     return c;
 }
@@ -236,12 +234,13 @@ static Compiled *native_compile(KProgram *const *programs, int n, const BackendO
     int nobjects = divide(programs, n, o, m);
     pthread_once(&find_once, maker_find);
     CodeKey key = code_key(programs, n, o, maker_file);
-    Compiled *c = o->dump || !o->keep ? NULL : from_cache(key, programs, n, o, m, nobjects);
+    for (int i = 0; i < nobjects; i++) key.a = key.a * 0x100000001b3u + (uint64_t)m[i].first;   /* which is in which */
+    Compiled *c = o->dump || !o->keep ? NULL : from_cache(key, n, m, nobjects);
     if (c) return c;
     if (make_objects(m, nobjects, err, errlen)) {
         CodeObject made[MOST_OBJECTS];
         for (int i = 0; i < nobjects; i++) made[i] = m[i].object;
-        c = load(programs, n, o, m, nobjects, err, errlen);
+        c = load(n, m, nobjects, err, errlen);
         if (c && o->keep && !o->dump) code_cache_keep(key, made, nobjects);
     }
     free_objects(m, nobjects);
