@@ -140,7 +140,7 @@ class Sample:
     """Repeats of one measurement."""
 
     def __init__(self, values):
-        self.values = sorted(values)
+        self.taken, self.values = values, sorted(values)
         self.median = statistics.median(values)
         self.n = len(values)
 

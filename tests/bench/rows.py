@@ -50,7 +50,25 @@ field phi[X] : angle
 action S(phi) = -1.0 * sum[x in X, mu in X.dirs] cos(phi[x + mu] - phi[x])
 """ + HMC
 
-MODELS = {"phi4": PHI4, "phi6": PHI6, "xy": XY}
+LOCAL = """import samplers.metropolis
+lattice X = torus(%(shape)s)
+%(field)s
+sample phi ~ exp(-S(phi)) with metropolis() {
+  chains = 8
+  warmup = 0
+  draws  = 1
+  %(settings)s
+}
+report m = E[mean[x in X] phi[x]]
+"""
+
+MODELS = {
+    "phi4": PHI4, "phi6": PHI6, "xy": XY,
+    "metropolis_phi4": LOCAL.replace("%(field)s", """field phi[X] : real
+action S(phi) = sum[x in X] ( -0.42 * sum[mu in X.dirs] phi[x]*phi[x + mu] + 0.956*phi[x]^2 + 0.022*phi[x]^4 )"""),
+    "metropolis_ising": LOCAL.replace("%(field)s", """field phi[X] : spin
+action S(phi) = -0.4 * sum[x in X, mu in X.dirs] phi[x]*phi[x + mu]"""),
+}
 
 ROWS = []
 
@@ -70,6 +88,8 @@ heading("leapfrog steps of φ⁴, many chains of 32²: force, momentum and field
 for chains in (8, 64, 512, 4096):
     row("chains-%d" % chains, "%d chains" % chains, "leapfrog", model="phi4", shape="32, 32", chains=chains, least=0.95, peak=0.60,
         hand=[("chains2d", "-DNV=1", "%d 200" % chains), ("chains2d", "-DNV=2", "%d 200" % max(chains, 16))])
+
+row("chains-even", "the slowest of these, against the fastest", "evenness", of=["chains-%d" % n for n in (8, 64, 512, 4096)], least=0.8)
 
 heading("the same, one lattice")
 for side in (128, 256, 512, 1024, 2048):
@@ -96,6 +116,12 @@ for precision in ("double", "single"):
 
 heading("other actions, 64 chains of 32²")
 row("phi6", "φ⁶ with next-to-nearest neighbours, against φ⁴: share of the peak", "share", model="phi6", other="phi4", shape="32, 32", chains=64, least=0.8)
+
+row("xy", "XY model, leapfrog", "sines", model="xy", shape="32, 32", chains=64, least=0.8, hand=[("xy", "", "64 20")], alone=("xy", "-DSINES", "64 20"))
+
+heading("local Metropolis, 64 chains of 32², sweeps of all sites")
+row("metropolis-phi4", "φ⁴", "metropolis", model="metropolis_phi4", shape="32, 32", chains=64, least=0.7, hand=[("metropolis", "", "64 20")])
+row("metropolis-ising", "Ising model", "metropolis", model="metropolis_ising", shape="32, 32", chains=64, least=0.7, hand=[("metropolis", "-DISING", "64 40")])
 
 heading("single against double precision, generated")
 row("single-chains", "64 chains of 32²", "single", model="phi4", shape="32, 32", chains=64, least=1.8)

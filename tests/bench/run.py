@@ -2,13 +2,14 @@
 """run.py: how fast the generated code is, beside what a person writes by hand, what the
 machine can do, and what the frameworks of machine learning make of the same work.
 
-    run.py [ROW…] [--list] [--quick] [--markdown] [--repeats N] [--lqft build/lqft] [--python PYTHON]
+    run.py [ROW…] [--list] [--quick] [--markdown] [--readme] [--repeats N] [--lqft build/lqft] [--python PYTHON]
 
 One table, a line a figure; ROW chooses lines by the beginning of their names.  Programs that
 are compared run in turn, N times over (5); shown are the medians, and after the ratio half
 the distance of its quartiles.  A figure whose feature or framework is not there is "–".
---python is an interpreter that has PyTorch, JAX or NumPy, for their lines.  --quick takes a
-few seconds and asserts what holds on any machine."""
+--python is an interpreter that has PyTorch, JAX or NumPy, for their lines.  --readme
+puts the table into README.md.  --quick takes a few seconds and asserts what holds on any
+machine."""
 
 import argparse
 import os
@@ -33,7 +34,7 @@ class Bench:
     def __init__(self, lqft, folder, repeats, python):
         self.lqft, self.folder, self.repeats, self.python = lqft, folder, repeats, python
         self.cache = os.path.join(folder, "cache")
-        self.limits = {}
+        self.limits, self.seen = {}, {}
 
     def limit(self, precision="double"):
         """Medians: FMA peak, copies of 16 and 256 KiB, of 128 MiB, bypassing, in place."""
@@ -72,9 +73,10 @@ class Bench:
 
 # ---- a kind of row: the lines it gives -------------------------------------------------------------
 
-def line(what, by_hand=None, made=None, ratio=None, least=None, note="", most=None):
-    """Numbers are Gsite-updates/s unless they are texts; ratio is a Sample or a number."""
-    return {"what": what, "hand": by_hand, "made": made, "ratio": ratio, "least": least, "most": most, "note": note}
+def line(what, by_hand=None, made=None, ratio=None, least=None, note="", most=None, judged=None):
+    """Numbers are Gsite-updates/s unless they are texts; ratio is a Sample or a number, and is
+    what is promised to be at least or at most so much, unless something else is judged."""
+    return {"what": what, "hand": by_hand, "made": made, "ratio": ratio, "least": least, "most": most, "note": note, "judged": judged}
 
 
 def of_peak(bench, model, rate, chains, precision="double"):
@@ -96,11 +98,21 @@ def limits(bench, row):
 def leapfrog(bench, row):
     hand, model, chains = bench.hand(row), bench.model(row), row["chains"]
     (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: model.leapfrog(chains)], bench.repeats)
+    bench.seen[row["name"]] = made.median
     lines = [line(row["what"], by_hand, made, ratio, row["least"], of_peak(bench, model, made.median, chains))]
     if "peak" in row:
         share = made.median * bench.flops(model, chains) / bench.limit()[0]
         lines.append(line("  of the FMA peak", None, None, share, row["peak"]))
     return lines
+
+
+def evenness(bench, row):
+    """The slowest of some rows against the fastest."""
+    for name in row["of"]:
+        if name not in bench.seen:
+            leapfrog(bench, next(r for r in ROWS if r.get("name") == name))
+    rates = [bench.seen[name] for name in row["of"]]
+    return [line(row["what"], None, min(rates), min(rates) / max(rates), row["least"])]
 
 
 def memory(bench, row):
@@ -150,6 +162,20 @@ def share(bench, row):
     return [line(row["what"], None, rate, ratio, row["least"], of_peak(bench, models[1], rate.median, chains))]
 
 
+def sines(bench, row):
+    """Beside a program by hand, and beside its sines alone, two a site."""
+    hand, alone, model, chains = bench.hand(row), Hand(bench.folder, *row["alone"]), bench.model(row), row["chains"]
+    (by_hand, only, made), (_, _, ratio) = in_turn([hand.rate, alone.rate, lambda: model.leapfrog(chains)], bench.repeats)
+    return [line(row["what"], by_hand, made, ratio),
+            line("  beside two sines a site alone", only, made, Sample([m / o for m, o in zip(made.taken, only.taken)]), row["least"])]
+
+
+def metropolis(bench, row):
+    hand, model, chains = bench.hand(row), bench.model(row), row["chains"]
+    (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: model.hmc(chains, steps=1)], bench.repeats)
+    return [line(row["what"], by_hand, made, ratio, row["least"])]
+
+
 def single(bench, row):
     models, chains = [bench.model(row, precision=p) for p in ("double", "single")], row["chains"]
     (_, made), (_, ratio) = in_turn([lambda m=m: m.leapfrog(chains) for m in models], bench.repeats)
@@ -159,7 +185,7 @@ def single(bench, row):
 def threads(bench, row):
     models, chains = [bench.model(row), bench.model(row)], row["chains"]
     (_, made), (_, ratio) = in_turn([lambda m=m, t=t: m.leapfrog(chains, 0.5 * t, "sampling", t) for t, m in zip((1, 2), models)], bench.repeats)
-    return [line(row["what"], None, made, ratio, row["least"], "needs two idle cores" )]
+    return [line(row["what"], None, made, ratio, row["least"], "needs two idle cores")]
 
 
 def first_trajectory(bench, cached):
@@ -177,7 +203,8 @@ def first_trajectory(bench, cached):
 def latency(bench, row):
     runs = [first_trajectory(bench, row["cached"]) for _ in range(2 * bench.repeats)]
     wall, cpu = Sample([1e3 * r.wall for r in runs]), Sample([1e3 * r.cpu for r in runs])
-    return [line(row["what"], None, "%.0f ms" % wall.median, wall.median, None, "of CPU time %.0f ms; %.0f MB" % (cpu.median, runs[0].megabytes), row["most"])]
+    return [line(row["what"], None, "%.0f ms" % wall.median, None, None, "%.0f ms of CPU time; %.0f MB" % (cpu.median, runs[0].megabytes),
+                 row["most"], wall.median)]
 
 
 def space(bench, row):
@@ -190,7 +217,7 @@ def space(bench, row):
                  "live: fields before and after, momenta; besides %.0f MB of compiler" % compiler, row["most"])]
 
 
-KINDS = {f.__name__: f for f in (limits, leapfrog, memory, hmc, framework, share, single, threads, latency, space)}
+KINDS = {f.__name__: f for f in (limits, leapfrog, evenness, memory, hmc, framework, share, sines, metropolis, single, threads, latency, space)}
 
 
 # ---- the table ------------------------------------------------------------------------------------
@@ -199,34 +226,43 @@ def text_of(x):
     return "" if x is None else x if isinstance(x, str) else "%.2f" % (x.median if isinstance(x, Sample) else x)
 
 
+def ratio_text(l):
+    ratio = l["ratio"]
+    if ratio is None:
+        return DASH if l["hand"] is None and l["made"] is None else ""
+    value = ratio.median if isinstance(ratio, Sample) else ratio
+    text = "%.0f" % value if value >= 20 else "%.2f" % value
+    return text + (" ±%.0f %%" % (100 * ratio.spread()) if isinstance(ratio, Sample) else "")
+
+
+def promise_text(l):
+    """What is promised of the ratio, or of the figure that is judged in its place."""
+    judged = l["judged"] if l["judged"] is not None else l["ratio"]
+    value = judged.median if isinstance(judged, Sample) else judged
+    if l["least"]:
+        return "≥ %.3g" % l["least"] + (" missed" if value is not None and value < l["least"] else "")
+    if l["most"]:
+        return "≤ %g" % l["most"] + (" missed" if value is not None and value > l["most"] else "")
+    return ""
+
+
 def cells(l):
     """The texts of a line: what, by hand, generated, ratio, promised, note."""
-    ratio, value = l["ratio"], None
-    if ratio is not None:
-        value = ratio.median if isinstance(ratio, Sample) else ratio
-    shown = DASH if value is None and (l["least"] or not (l["hand"] or l["made"])) else "" if value is None or l["most"] and isinstance(l["made"], str) and "ms" in l["made"] \
-        else "%.0f" % value if value >= 20 else "%.2f" % value
-    if isinstance(ratio, Sample) and shown:
-        shown += " ±%.0f %%" % (100 * ratio.spread())
-    promised = "" if l["least"] is None and l["most"] is None else "≥ %g" % l["least"] if l["least"] else "≤ %g" % l["most"]
-    if promised and value is not None:
-        promised += "" if (value >= l["least"] if l["least"] else value <= l["most"]) else " missed"
-    return [l["what"], text_of(l["hand"]), text_of(l["made"]), shown, promised, l["note"]]
+    return [l["what"], text_of(l["hand"]), text_of(l["made"]), ratio_text(l), promise_text(l), l["note"]]
 
 
 TITLES = ["", "by hand, or theirs", "generated", "ratio", "promised", ""]
 WIDTHS = [68, 18, 10, 12, 14, 0]
 
 
-def show(texts, markdown):
+def shown(texts, markdown):
     if markdown:
-        print("| " + " | ".join(t.strip() for t in texts) + " |", flush=True)
-    else:
-        print("  ".join(t.ljust(w) for t, w in zip(texts, WIDTHS)).rstrip(), flush=True)
+        return "| " + " | ".join(t.strip() for t in texts) + " |"
+    return "  ".join(t.ljust(w) for t, w in zip(texts, WIDTHS)).rstrip()
 
 
-def show_heading(text, markdown):
-    show(["**%s**" % text if markdown else "-- " + text, "", "", "", "", ""], markdown)
+def shown_heading(text, markdown):
+    return shown(["**%s**" % text if markdown else "-- " + text, "", "", "", "", ""], markdown)
 
 
 def machine(bench):
@@ -256,23 +292,41 @@ def chosen(names):
 
 
 def table(bench, names, markdown):
-    show_all = lambda texts: show(texts, markdown)
-    print("Gsite-updates/s, medians of %d interleaved runs. %s\n" % (bench.repeats, machine(bench)))
-    show_all(TITLES)
+    """The table, a text a line, as it comes to be known."""
+    yield "Gsite-updates/s, medians of %d interleaved runs. %s" % (bench.repeats, machine(bench))
+    yield ""
+    yield shown(TITLES, markdown)
     if markdown:
-        show_all(["---", "---", "---", "---", "---", "---"])
+        yield shown(["---"] * len(TITLES), markdown)
     for row in chosen(names):
         if "heading" in row:
-            show_heading(row["heading"], markdown)
+            yield shown_heading(row["heading"], markdown)
             continue
         try:
             lines = KINDS[row["kind"]](bench, row)
         except Failed as failure:
-            lines = [line(row["what"], note="")]
-            print(failure, file=sys.stderr)
+            lines = [line(row["what"], least=row.get("least"), most=row.get("most"))]
+            print("%s: %s" % (row["name"], next((t for t in str(failure).splitlines() if "error" in t), failure)), file=sys.stderr)
         for l in lines:
-            show_all(cells(l))
-    return 0
+            yield shown(cells(l), markdown)
+
+
+def print_table(bench, names, markdown):
+    lines = []
+    for text in table(bench, names, markdown):
+        print(text, flush=True)
+        lines.append(text)
+    return lines
+
+
+def into_readme(lines):
+    """Replaces what stands between the two marks."""
+    path, begin, end = os.path.join(ROOT, "README.md"), "<!-- printed by tests/bench/run.py -->\n", "<!-- end -->\n"
+    with open(path) as f:
+        text = f.read()
+    before, rest = text.split(begin)
+    with open(path, "w") as f:
+        f.write(before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1])
 
 
 # ---- the promises that hold anywhere ---------------------------------------------------------------
@@ -294,12 +348,12 @@ def quick(bench):
 
     def fast():
         (by_hand, made), (_, ratio) = in_turn([hand.rate, lambda: model.leapfrog(8)], 5)
-        show(cells(line("leapfrog, 8 chains", by_hand, made, ratio, SHARE)), False)
+        print(shown(cells(line("leapfrog, 8 chains", by_hand, made, ratio, SHARE)), False))
         return ratio.median >= SHARE
 
     def prompt():
         cpu = Sample([first_trajectory(bench, False).cpu for _ in range(7)])
-        show(cells(line("first trajectory, CPU time", None, "%.0f ms" % (1e3 * cpu.median), None)), False)
+        print(shown(cells(line("first trajectory, CPU time", None, "%.0f ms" % (1e3 * cpu.median))), False))
         return cpu.median < LATENCY
 
     return insist("the generated leapfrog reaches %.2f of the hand-written one" % SHARE, fast) + \
@@ -313,6 +367,7 @@ def main():
     p.add_argument("--python", default=sys.executable)
     p.add_argument("--repeats", type=int, default=5)
     p.add_argument("--markdown", action="store_true")
+    p.add_argument("--readme", action="store_true")
     p.add_argument("--quick", action="store_true")
     p.add_argument("--list", action="store_true")
     a = p.parse_args()
@@ -320,7 +375,13 @@ def main():
         return print("\n".join("%-24s %s" % (r["name"], r["what"]) for r in ROWS if "name" in r))
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(os.path.abspath(a.lqft), folder, a.repeats, a.python)
-        return quick(bench) if a.quick else table(bench, a.rows, a.markdown)
+        os.environ["XDG_CACHE_HOME"] = os.path.join(folder, "mine")         # the user's is left alone
+        if a.quick:
+            return quick(bench)
+        lines = print_table(bench, a.rows, a.markdown or a.readme)
+        if a.readme:
+            into_readme(lines)
+        return 0
 
 
 if __name__ == "__main__":
