@@ -174,8 +174,8 @@ typedef struct Primary {          /* an expectation value of a sample task */
     Span  at;
 } Primary;
 
-/* One number or array of a state; component: of the tuple called `name`, or -1. */
-typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; int component; } StateVar;
+/* One number or array of a state; component: of the tuple of so many called `name`, or -1. */
+typedef struct StateVar { const char *name; Span at; const Value *init; const Value *in; const Value *out; int component, components; } StateVar;
 typedef struct Monitor { const char *name; const Value *value; bool tail; } Monitor;   /* tail: how it falls off is tested */
 typedef struct Warning { const char *name, *text; bool always; } Warning;   /* name: of the monitor that counts it */
 

@@ -159,7 +159,7 @@ static const Value *add_states(Elab *e, const char *name, const Value *init, Spa
     for (int i = 0; i < n; i++) {
         const Value *part = tuple ? init->u.tuple.items[i] : init;
         in[i] = elab_input_like(e, tuple ? arena_printf(e->arena, "%s.%d", name, i) : name, part, at);
-        StateVar v = {name, at, part, in[i], NULL, tuple ? i : -1};
+        StateVar v = {name, at, part, in[i], NULL, tuple ? i : -1, n};
         vec_push(&e->frame->states, v);
     }
     return value_tuple(e, n, in, at);
@@ -740,7 +740,7 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b) {
     for (int i = 0; i < e->frame->states.n; i++) {
         StateVar *v = &e->frame->states.data[i];
         v->out = env_find(r.env, v->name);
-        bool tuple = v->component >= 0 && v->out->kind == VK_TUPLE && v->component < v->out->u.tuple.n;
+        bool tuple = v->component >= 0 && v->out->kind == VK_TUPLE && v->out->u.tuple.n == v->components;
         if (tuple) v->out = v->out->u.tuple.items[v->component];
         if (v->out->kind == VK_NUM && value_same_shape(v->out, v->in) && v->in->u.num.complex == v->out->u.num.complex) continue;
         elab_error(e, "E0304", v->at, "the state variable `%s` is %s after a step and was %s before", v->name, value_describe(e, v->out), value_describe(e, v->in));

@@ -37,7 +37,8 @@ static bool scans_param(Scan *s, const Bind *b) {
                 elab_error(e, "E0318", b->at, "`%s` is set on the command line, and runs over several values here", b->name);
                 return false;
             }
-        return p->bound != NULL;
+        if (p->boolean) elab_error(e, "E0318", b->at, "a scan sets numbers, and `%s` is true or false", b->name);
+        return p->bound != NULL && !p->boolean;
     }
     Diag *d = elab_error(e, "E0318", b->at, "a scan sets parameters, and `%s` is none", b->name);
     const char *near = diag_nearest(b->name, names, n);
