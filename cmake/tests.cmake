@@ -31,6 +31,8 @@ foreach(name io philox stats threads vmath)
   lqft_executable(test_${name} lqft_runtime numerics/test_${name}.c)
   lqft_test(numerics.${name} quick 120 test_${name})
 endforeach()
+lqft_executable(test_random lqft_runtime numerics/test_random.c)
+lqft_test(numerics.random full 120 test_random)
 # times things: nothing else may run
 lqft_executable(test_threads_speed lqft_runtime numerics/test_threads_speed.c)
 lqft_test(numerics.threads.speed quick 120 test_threads_speed)

@@ -151,7 +151,7 @@ static double fair_share(Work *w, int n, int ntasks, int cpus)
  * no more tasks.  At a fair share a worker is put aside as long as it runs, so that this
  * costs at most as much again: a factor of two; the tenth on top is for the wakings.
  * Spinning without a bound, or waiting for workers to say that they have seen the job,
- * costs a slice for each job: a factor of ten and more here. */
+ * costs a slice for many jobs. */
 static void loaded(Work *w, int cpus)
 {
     pid_t *rival = calloc((size_t)cpus, sizeof *rival);
