@@ -190,8 +190,8 @@ def threads(bench, row):
 
 def first_trajectory(bench, cached):
     """From the start of the program to its end, with one step of warm-up and one draw."""
-    env = {**os.environ, "XDG_CACHE_HOME": bench.cache}
-    command = [bench.lqft, "run", "examples/phi4.lqft", "chains=8", "warmup=1", "draws=1", "--threads", "1", "--json", "--quiet", "--seed", "1",
+    env = {**os.environ, "LQFT_CACHE": bench.cache}
+    command = [bench.lqft, "run", "examples/phi4.lqft", "chains=8", "warmup=1", "draws=1", "--json", "--quiet", "--seed", "1",
                "--out", bench.folder]
     if cached:
         Run(command, env=env)
@@ -375,7 +375,7 @@ def main():
         return print("\n".join("%-24s %s" % (r["name"], r["what"]) for r in ROWS if "name" in r))
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(os.path.abspath(a.lqft), folder, a.repeats, a.python)
-        os.environ["XDG_CACHE_HOME"] = os.path.join(folder, "mine")         # the user's is left alone
+        os.environ["LQFT_CACHE"] = os.path.join(folder, "mine")         # the user's is left alone
         if a.quick:
             return quick(bench)
         lines = print_table(bench, a.rows, a.markdown or a.readme)
