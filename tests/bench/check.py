@@ -62,6 +62,7 @@ CASES = [
     ("lattice4d", "-DL=8 -DCHAINS", (8,) * 4, 8, PHI4),
     ("lattice4d", "-DL=16", (16,) * 4, 1, PHI4),
     ("xy", "", (32, 32), 8, XY),
+    ("xy", "-DSITES", (32, 32), 8, XY),
 ]
 DOUBLE = ("xy",)               # has no single form
 # These check themselves against a scalar program, and print 1: no two programs draw alike.

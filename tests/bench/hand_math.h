@@ -27,6 +27,25 @@ INLINE Vec vec_sin(Vec x) {
     return (Vec)((Mask)fused(r * z, p, r) ^ ((Mask)t << 63));
 }
 
+/* Both at once: x - nπ/2, and the polynomials of fdlibm's kernels for sin and cos of
+ * |r| <= π/4 (k_sin.c, k_cos.c), exchanged and with their signs by the quarter. */
+typedef struct Turn { Vec sin, cos; } Turn;
+
+INLINE Turn vec_turn(Vec x) {
+    Vec t = x * splat(M_2_PI) + splat(ROUNDER), n = t - splat(ROUNDER), r = n * splat(-0x1.921fb54442d18p0) + x, s, c;
+    r = n * splat(-0x1.1a62633145c07p-54) + r;
+    Vec z = r * r, z2 = z * z, z4 = z2 * z2;
+    s = fused(z2, fused(z, splat(2.75573137070700676789e-06), splat(-1.98412698298579493134e-04)),
+              fused(z, splat(8.33333333332248946124e-03), splat(-1.66666666666666324348e-01)));
+    s = fused(r * z, fused(z4, fused(z, splat(1.58969099521155010221e-10), splat(-2.50507602534068634195e-08)), s), r);
+    c = fused(z2, fused(z, splat(-2.75573143513906633035e-07), splat(2.48015872894767294178e-05)),
+              fused(z, splat(-1.38888888888741095749e-03), splat(4.16666666666666019037e-02)));
+    c = fused(z4, fused(z, splat(-1.13596475577881948265e-11), splat(2.08757232129817482790e-09)), c);
+    c = fused(z2, c, fused(z, splat(-0.5), splat(1)));
+    Mask quarter = (Mask)t, odd = (quarter & 1) != 0, sign = (Mask){0} + INT64_MIN;
+    return (Turn){(Vec)((Mask)choose(odd, c, s) ^ (quarter << 62 & sign)), (Vec)((Mask)choose(odd, s, c) ^ ((quarter + 1) << 62 & sign))};
+}
+
 /* Taylor to degree 12 for |r| <= ln 2/2, where the rest is 2e-16; from e^-708 to e^709. */
 INLINE Vec vec_exp(Vec x) {
     x = choose(x < splat(-708), splat(-708), choose(x > splat(709), splat(709), x));

@@ -117,7 +117,7 @@ for precision in ("double", "single"):
 heading("other actions, 64 chains of 32²")
 row("phi6", "φ⁶ with next-to-nearest neighbours, against φ⁴: share of the peak", "share", model="phi6", other="phi4", shape="32, 32", chains=64, least=0.8)
 
-row("xy", "XY model, leapfrog", "sines", model="xy", shape="32, 32", chains=64, least=0.8, hand=[("xy", "", "64 20")], alone=("xy", "-DSINES", "64 20"))
+row("xy", "XY model, leapfrog", "sines", model="xy", shape="32, 32", chains=64, least=0.8, hand=[("xy", "", "64 20"), ("xy", "-DSITES", "64 20")], alone=("xy", "-DSINES", "64 20"))
 
 heading("local Metropolis, 64 chains of 32², sweeps of all sites")
 row("metropolis-phi4", "φ⁴", "metropolis", model="metropolis_phi4", shape="32, 32", chains=64, least=0.7, hand=[("metropolis", "", "64 20")])

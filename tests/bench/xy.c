@@ -1,6 +1,7 @@
 /* xy.c — leapfrog steps of the two-dimensional XY model by hand, L x L periodic, chains in
- * lanes, in place: the sine of every link is computed once, and used by the sites at its two
- * ends.  With -DSINES only the sines, two a site, of angles in the nearest cache.
+ * lanes, in place.  Two ways: the sine of every link is computed once, and used by the sites
+ * at its two ends; or, with -DSITES, sine and cosine of every site, which give the sines of
+ * its links.  With -DSINES only the sines, two a site, of angles in the nearest cache.
  *
  *   xy rate REPEATS CHAINS STEPS */
 #include "hand_math.h"
@@ -23,12 +24,41 @@ static void row(Vec *restrict angle, Vec *restrict p, const Vec *restrict down, 
     }
 }
 
-static void sweep(Block *m, Vec beta, Vec eps) {
+static void sweep_of_links(Block *m, Vec beta, Vec eps) {
     Vec above[L], first[L];
     for (int x = 0; x < L; x++) above[x] = first[x] = vec_sin(m->angle[0][x] - m->angle[L - 1][x]);
     for (int y = 0; y < L - 1; y++) row(m->angle[y], m->momentum[y], m->angle[y + 1], above, NULL, beta, eps);
     row(m->angle[L - 1], m->momentum[L - 1], NULL, above, first, beta, eps);
 }
+
+/* sin(θ' - θ) = sin θ' cos θ - cos θ' sin θ.  `next` is computed unless it is known. */
+static void row_of_sites(Vec *restrict angle, Vec *restrict p, const Vec *restrict down, const Turn *above, const Turn *row, Turn *restrict next,
+                         Vec beta, Vec eps) {
+    for (int x = 0; x < L; x++) {
+        const Turn *l = &row[x ? x - 1 : L - 1], *r = &row[x + 1 < L ? x + 1 : 0], *h = &row[x], *u = &above[x];
+        if (down) next[x] = vec_turn(down[x]);
+        Vec s = (l->sin + r->sin) + (u->sin + next[x].sin), c = (l->cos + r->cos) + (u->cos + next[x].cos);
+        Vec kick = beta * (s * h->cos - c * h->sin) + p[x];
+        p[x] = kick;
+        angle[x] = eps * kick + angle[x];
+    }
+}
+
+static void sweep_of_sites(Block *m, Vec beta, Vec eps) {
+    Turn first[L], last[L], ring[3][L], *above = last, *here = first;
+    for (int x = 0; x < L; x++) first[x] = vec_turn(m->angle[0][x]), last[x] = vec_turn(m->angle[L - 1][x]);
+    for (int y = 0; y < L; y++) {
+        Turn *next = y == L - 1 ? first : y == L - 2 ? last : ring[y % 3];
+        row_of_sites(m->angle[y], m->momentum[y], y < L - 2 ? m->angle[y + 1] : NULL, above, here, next, beta, eps);
+        above = here, here = next;
+    }
+}
+
+#ifdef SITES
+#define sweep sweep_of_sites
+#else
+#define sweep sweep_of_links
+#endif
 
 static void fill(Block *m) {
     for (int i = 0; i < L * L; i++)
@@ -74,7 +104,7 @@ int main(int argc, char **argv) {
 #else
     void (*work)(Block *, int, int) = run;
 #endif
-    (void)sines, (void)run;
+    (void)sines, (void)run, (void)sweep_of_links, (void)sweep_of_sites;
     RATES(argument(argc, argv, 0, 5), (int64_t)blocks * W * L * L * steps, work(m, blocks, steps));
     return 0;
 }
