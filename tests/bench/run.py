@@ -267,8 +267,9 @@ def shown_heading(text, markdown):
 
 def machine(bench):
     with open("/proc/cpuinfo") as f:
-        model = re.search(r"model name\s*: (.*)", f.read())
-    parts = [model.group(1) if model else "unknown processor", "%d cores" % os.cpu_count()]
+        known = dict(re.findall(r"(.*?)\s*: (.*)", f.read()))
+    parts = ["%s, family %s, model %s%s" % (known.get("model name", "unknown processor"), known.get("cpu family"), known.get("model"),
+                                            ", AVX-512" if "avx512f" in known.get("flags", "") else ""), "%d cores" % os.cpu_count()]
     parts += [Run([c, "--version"]).text.splitlines()[0] for c in compilers()]
     parts += [" ".join(Run([bench.lqft, "--version"]).text.split())]
     try:
