@@ -151,6 +151,28 @@ void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t
     fill(&(Fill){out, chains, nsites, {seed, step, draw, iter}, site0, apart, lanes, normal});
 }
 
+LQ_CLONES static void rounded(float *restrict out, const double *restrict x, int64_t n, float most)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float y = (float)x[i];
+        out[i] = y < most ? y : most;
+    }
+}
+
+void lq_rand_spread_single(float *restrict out, bool normal, int lanes, const uint32_t *chains,
+                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
+                           uint32_t site0, uint32_t apart, int64_t nsites)
+{
+    enum { VALUES = 1024 };
+    double x[VALUES];
+    int64_t rows = VALUES / lanes;
+    for (int64_t s = 0; s < nsites; s += rows) {
+        int64_t n = nsites - s < rows ? nsites - s : rows;
+        lq_rand_spread(x, normal, lanes, chains, seed, step, draw, iter, site0 + (uint32_t)s, apart, n);
+        rounded(out + s * lanes, x, n * lanes, normal ? 10 : 0x1.fffffep-1f);
+    }
+}
+
 void lq_rand_uniform(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,
                      uint32_t step, uint32_t draw, uint32_t iter, uint32_t site)
 {

@@ -63,4 +63,10 @@ void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t
                     uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
                     uint32_t apart, int64_t nsites);
 
+/* The same numbers rounded to single precision; uniform ones that would be rounded to 1
+ * are the largest number below it. */
+void lq_rand_spread_single(float *restrict out, bool normal, int lanes, const uint32_t *chains,
+                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
+                           uint32_t site0, uint32_t apart, int64_t nsites);
+
 #endif

@@ -123,6 +123,34 @@ static void lanes_apart(void)
     check(!wrong, "lanes some sites apart: the values of their sites, and nothing else is written (%d differ)", wrong);
 }
 
+/* Single precision: the double numbers rounded. */
+static void single(void)
+{
+    enum { ROWS = 400 };
+    static double x[ROWS * 16];
+    static float y[ROWS * 16];
+    uint32_t chains[16];
+    int wrong = 0;
+    for (int l = 0; l < 16; l++) chains[l] = 31u * (uint32_t)l;
+    for (int normal = 0; normal < 2; normal++)
+        for (int lanes = 1; lanes <= 16; lanes++) {
+            lq_rand_spread(x, normal, lanes, chains, 9, 8, 7, 6, 5, 3, ROWS);
+            lq_rand_spread_single(y, normal, lanes, chains, 9, 8, 7, 6, 5, 3, ROWS);
+            for (int i = 0; i < ROWS * lanes; i++) {
+                float want = (float)x[i];
+                wrong += y[i] != (!normal && want >= 1 ? nextafterf(1, 0) : want);
+            }
+        }
+    check(!wrong, "in single precision: the same numbers, rounded (%d differ)", wrong);
+    float most = 0;
+    for (uint32_t chain = 0; chain < 1500; chain++) { /* 10^8 numbers: three above 1 - 2^-25 on average */
+        static float many[1 << 16];
+        lq_rand_spread_single(many, false, 1, &chain, 1, 2, 3, 4, 0, 0, 1 << 16);
+        for (int i = 0; i < 1 << 16; i++) most = fmaxf(most, many[i]);
+    }
+    check(most == nextafterf(1, 0), "uniform numbers in single precision stay below 1 (1 - %.1e)", 1 - most);
+}
+
 static void every_argument_counts(void)
 {
     uint32_t a[7] = {5, 5, 5, 5, 5, 5, 5};
@@ -173,6 +201,7 @@ int main(void)
     definition();
     any_grouping();
     lanes_apart();
+    single();
     every_argument_counts();
     moments();
     return check_result();
