@@ -93,7 +93,12 @@ failed:
     return NULL;
 }
 
-/* One replica at a time through the interpreter, between the lane layouts. */
+/* Element k of an array in the memory of a call. */
+static double element_of(const IrFunc *f, Ref array, const double *data, int64_t k) {
+    return ir_is_single(f, array) ? ((const float *)data)[k] : data[k];
+}
+
+/* One replica at a time through the interpreter, between the layouts in memory. */
 static void interpret(const IrFunc *f, int lanes, const CallArgs *a) {
     const double **in = lq_alloc((size_t)(f->nin + 1) * sizeof *in);
     double **out = lq_alloc((size_t)(f->nout + 1) * sizeof *out);
@@ -102,14 +107,18 @@ static void interpret(const IrFunc *f, int lanes, const CallArgs *a) {
             if (NODE(f->ir, f->in[i])->uniform) { in[i] = a->in[i]; continue; }
             int64_t n = ir_elements(f->ir, f->in[i]);
             double *copy = lq_alloc((size_t)(n + 1) * sizeof *copy);
-            for (int64_t k = 0; k < n; k++) copy[k] = a->in[i][k * lanes + lane];
+            for (int64_t k = 0; k < n; k++) copy[k] = element_of(f, f->in[i], a->in[i], k * lanes + lane);
             in[i] = copy;
         }
         for (int i = 0; i < f->nout; i++) out[i] = lq_alloc((size_t)(ir_elements(f->ir, f->out[i]) + 1) * sizeof(double));
         interp_call(f, in, out, (RandKey){a->seed, a->chains[lane], a->step});
         for (int i = 0; i < f->nout; i++) {
             int64_t n = ir_elements(f->ir, f->out[i]);
-            for (int64_t k = 0; k < n; k++) a->out[i][k * lanes + lane] = out[i][k];
+            bool single = f->single && NODE(f->ir, f->out[i])->rank > 0;
+            for (int64_t k = 0; k < n; k++) {
+                if (single) ((float *)a->out[i])[k * lanes + lane] = (float)out[i][k];
+                else a->out[i][k * lanes + lane] = out[i][k];
+            }
             free(out[i]);
         }
         for (int i = 0; i < f->nin; i++)
@@ -137,7 +146,7 @@ void executable_free(Executable *x) {
 
 /* What the command line may set: parameters, settings, the options of the samplers. */
 static int settable_names(const Session *s, const char **names, int most) {
-    static const char *const settings[] = {"chains", "warmup", "draws", "thin"};
+    static const char *const settings[] = {"chains", "warmup", "draws", "thin", "precision"};
     int n = 0;
     for (int i = 0; i < LQ_COUNT(settings); i++) names[n++] = settings[i];
     for (int i = 0; i < s->model->params.n && n < most; i++) names[n++] = s->model->params.data[i].name;

@@ -7,7 +7,9 @@
 #include "../kernel/kernel.h"
 
 typedef struct CallArgs {
-    const double *const *in;     /* [nin]; per replica element e at [e*W + l], uniform at [e] */
+    /* Per replica element e at [e*W + l], uniform at [e]; of single precision, and so floats,
+     * where the program's buffer is (KBuf.single). */
+    const double *const *in;     /* [nin] */
     double *const *out;          /* [nout] */
     double *scratch;             /* KProgram.scratch * W doubles, 64-byte aligned */
     uint32_t seed, step;

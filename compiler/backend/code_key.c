@@ -110,10 +110,11 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
 
 static void put_program(CodeKey *k, const KProgram *p) {
     put_bytes(k, p->name, strlen(p->name));
+    put(k, p->single);
     put(k, (uint64_t)p->scratch), put(k, (uint64_t)p->nin), put(k, (uint64_t)p->nout), put(k, (uint64_t)p->nbufs);
     for (int i = 0; i < p->nbufs; i++) {
         const KBuf *b = &p->bufs[i];
-        put(k, (uint64_t)b->kind | (uint64_t)b->uniform << 8);
+        put(k, (uint64_t)b->kind | (uint64_t)b->uniform << 8 | (uint64_t)b->single << 9);
         put(k, (uint64_t)b->slot), put(k, (uint64_t)b->n), put(k, (uint64_t)b->row), put(k, (uint64_t)b->offset);
         put(k, (uint64_t)b->rows), put(k, (uint64_t)b->slots), put(k, (uint64_t)b->lead);
         if (b->kind == KB_CONST && b->n <= NATIVE_LARGE) put_bytes(k, b->data, (size_t)b->n * sizeof *b->data);

@@ -72,7 +72,7 @@ static void unit_begin(Unit *u, LLVMContextRef cx, const BackendOptions *o, bool
     *u = (Unit){
         .cx = cx, .b = LLVMCreateBuilderInContext(cx), .lanes = w, .sites = o->sites, .whole = whole,
         .module = LLVMModuleCreateWithNameInContext("lqft", cx),
-        .f64 = f64, .vec = w > 1 ? LLVMVectorType(f64, w) : f64,
+        .f64 = f64, .real = f64, .f32 = LLVMFloatTypeInContext(cx), .vec = w > 1 ? LLVMVectorType(f64, w) : f64,
         .i1 = i1, .i32 = LLVMInt32TypeInContext(cx), .i64 = LLVMInt64TypeInContext(cx),
         .ptr = LLVMPointerTypeInContext(cx, 0), .none = LLVMVoidTypeInContext(cx),
         .align = w >= 8 ? 64 : 8 * w, .cpu = host.cpu, .features = host.features,

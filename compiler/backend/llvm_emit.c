@@ -46,11 +46,14 @@ void ll_loop_end(Func *f, const Loop *l) {
 
 /* ---- other statements ---------------------------------------------------------------------------------- */
 
-static void emit_splats(Func *f, Val dst, Val src, int64_t n) {
+/* Element by element, where these are of another width or precision. */
+static void emit_elements(Func *f, const KCopy *c, Val dst, Val src) {
     Unit *u = f->u;
-    Loop l = ll_loop_begin(f, 0, n, "splat");
-    Val v = ll_as_vector(u, l_load(u, u->f64, l_at(u, src, l.i), 8));
-    l_store(u, v, l_at(u, dst, l_mul(u, l.i, u->lanes)), u->align);
+    Loop l = ll_loop_begin(f, 0, c->n, "element");
+    Val v = l_load(u, buf_type(f, c->src), buf_at(f, c->src, src, l_mul(u, l.i, buf_width(f, c->src))), buf_align(f, c->src));
+    v = l_convert(u, v, buf_number(f, c->dst));
+    if (buf_width(f, c->dst) > 1) v = ll_as_vector(u, v);
+    l_store(u, v, buf_at(f, c->dst, dst, l_mul(u, l.i, buf_width(f, c->dst))), buf_align(f, c->dst));
     ll_loop_end(f, &l);
 }
 
@@ -62,7 +65,8 @@ static void emit_rearrangement(Func *f, const KCopy *c, Val at) {
     Val from = buf_split(f, c->src) ? ll_split_element(u, l.i, buf_get(f, c->src)->row) : l.i;
     Val to = l_add(u, at, l.i);
     if (buf_split(f, c->dst)) to = ll_split_element(u, to, buf_get(f, c->dst)->row);
-    l_store(u, l_load(u, u->f64, l_at(u, src, from), 8), l_at(u, dst, to), 8);
+    Val v = l_load(u, buf_number(f, c->src), buf_at(f, c->src, src, from), (unsigned)buf_bytes(f, c->src));
+    l_store(u, l_convert(u, v, buf_number(f, c->dst)), buf_at(f, c->dst, dst, to), (unsigned)buf_bytes(f, c->dst));
     ll_loop_end(f, &l);
 }
 
@@ -81,8 +85,9 @@ static void emit_copy_of_rows(Func *f, const KCopy *c, Val at) {
     Val from = l_mul(u, l.i, n * width), to = l_mul(u, l_add(u, l_mul(u, l.i, n), at), width);
     if (src->slots) from = ring_place(f, c->src, l.i);
     if (dst->slots) to = ring_place(f, c->dst, l.i);
-    LLVMBuildMemCpy(u->b, l_at(u, buf_address(f, c->dst), to), 8, l_at(u, buf_address(f, c->src), from), 8,
-                    l_int(u, n * width * 8));
+    unsigned align = (unsigned)buf_bytes(f, c->src);
+    LLVMBuildMemCpy(u->b, buf_at(f, c->dst, buf_address(f, c->dst), to), align, buf_at(f, c->src, buf_address(f, c->src), from), align,
+                    l_int(u, n * width * buf_bytes(f, c->src)));
     ll_loop_end(f, &l);
 }
 
@@ -100,19 +105,19 @@ static void emit_copy(Func *f, const KCopy *c) {
         return;
     }
     if (buf_get(f, c->dst)->slots || buf_get(f, c->src)->slots) {
-        if (buf_width(f, c->dst) == buf_width(f, c->src)) emit_copy_of_rows(f, c, at);
-        else ll_wrong(u, "a ring copied from a uniform buffer");
+        if (buf_type(f, c->dst) == buf_type(f, c->src)) emit_copy_of_rows(f, c, at);
+        else ll_wrong(u, "a ring copied from a buffer of another kind");
         return;
     }
-    Val dst = l_at(u, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
+    Val dst = buf_at(f, c->dst, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
     Val src = buf_address(f, c->src);
-    if (buf_width(f, c->dst) != buf_width(f, c->src)) {
+    if (buf_type(f, c->dst) != buf_type(f, c->src)) {
         if (buf_get(f, c->dst)->uniform) ll_wrong(u, "a varying value for a uniform buffer");
-        else emit_splats(f, dst, src, c->n);
+        else emit_elements(f, c, dst, src);
         return;
     }
     LLVMBuildMemCpy(u->b, dst, buf_align(f, c->dst), src, buf_align(f, c->src),
-                    l_int(u, c->n * buf_width(f, c->dst) * 8));
+                    l_int(u, c->n * buf_width(f, c->dst) * buf_bytes(f, c->dst)));
 }
 
 static void emit_statements(Func *f, const KStmt *s, int n);
@@ -260,8 +265,8 @@ static void settle_outputs(Func *f) {
         BasicBlock move = l_block(f, "move"), after = l_block(f, "after");
         LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, now, f->base[i]), after, move);
         l_goto_end(u, move);
-        LLVMBuildMemCpy(u->b, f->base[i], u->align, now, u->align,
-                        l_int(u, buf_get(f, i)->n * buf_width(f, i) * 8));
+        LLVMBuildMemCpy(u->b, f->base[i], buf_align(f, i), now, buf_align(f, i),
+                        l_int(u, buf_get(f, i)->n * buf_width(f, i) * buf_bytes(f, i)));
         LLVMBuildBr(u->b, after);
         l_goto_end(u, after);
     }

@@ -20,6 +20,8 @@ typedef struct Unit {
     LLVMModuleRef  module;
     LLVMBuilderRef b;
     LLVMTypeRef    f64, vec, i1, mask, i32, i64, ptr, none;
+    LLVMTypeRef    f32;
+    LLVMTypeRef    real;                   /* f64 or f32: in what numbers are now computed */
     unsigned       lanes;                  /* W; vec is double itself when W = 1 */
     bool           sites;                  /* lanes are parts of rows, not replicas */
     unsigned       align;                  /* of element vectors in memory, bytes */
@@ -152,7 +154,7 @@ void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
 /* ==== llvm_sweep.c ============================================================== */
 
 void ll_sweep(Func *f, const KLoop *l);
-/* Doubles from one row of a ring to the next. */
+/* Numbers from one row of a ring to the next. */
 int64_t ll_ring_pitch(const Func *f, int buf);
 /* Where row y of a ring is, in rows. */
 Val  ll_ring_slot(Func *f, int buf, Val first, Val y);
@@ -198,6 +200,7 @@ void ll_streams_advance(Nest *z);
 /* A row of ops.def applied to operands, at the builder's place. */
 Val  ll_op(Func *f, Op op, const Val *args, int n);
 /* Lane l draws for its own chain and for site + l*apart. */
+Val  ll_drawn(Func *f, uint32_t aux, Val v);  /* a drawn double, in the precision of the kernel */
 Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart);
 /* The same for sites site0, site0 + 1, …: element s of lane l at out[s*lanes + l]. */
 void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration, unsigned lanes, int64_t apart);
@@ -223,7 +226,8 @@ void ll_math_choose_inline(Unit *u);
 static inline Val l_int(Unit *u, int64_t v) { return LLVMConstInt(u->i64, (unsigned long long)v, 1); }
 static inline Val l_int32(Unit *u, int64_t v) { return LLVMConstInt(u->i32, (unsigned long long)v, 1); }
 static inline Val l_bool(Unit *u, bool v) { return LLVMConstInt(u->i1, v, 0); }
-static inline Val l_real(Unit *u, double v) { return LLVMConstReal(u->f64, v); }
+static inline Val l_real(Unit *u, double v) { return LLVMConstReal(u->real, v); }      /* rounded to it */
+static inline Val l_double(Unit *u, double v) { return LLVMConstReal(u->f64, v); }
 
 static inline bool l_is_vector(Val v) { return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind; }
 
@@ -255,6 +259,15 @@ static inline Val l_compare(Unit *u, LLVMIntPredicate p, Val a, Val b) { return 
 
 /* p + i doubles. */
 static inline Val l_at(Unit *u, Val p, Val i) { return LLVMBuildGEP2(u->b, u->f64, p, &i, 1, ""); }
+
+/* The number or numbers v as double, as float, or as what is computed in. */
+static inline Val l_convert(Unit *u, Val v, LLVMTypeRef to) {
+    LLVMTypeRef from = LLVMTypeOf(v);
+    bool vector = LLVMGetTypeKind(from) == LLVMVectorTypeKind;
+    if ((vector ? LLVMGetElementType(from) : from) == to) return v;
+    if (vector) to = LLVMVectorType(to, LLVMGetVectorSize(from));
+    return LLVMBuildFPCast(u->b, v, to, "");
+}
 
 static inline Val l_load(Unit *u, LLVMTypeRef t, Val p, unsigned align) {
     Val v = LLVMBuildLoad2(u->b, t, p, "");
@@ -303,11 +316,19 @@ static inline int64_t floor_div(int64_t a, int64_t n) { return a / n - (a % n < 
 
 static inline const KBuf *buf_get(const Func *f, int buf) { return &f->p->bufs[buf]; }
 
-/* Doubles in memory per element, and how single elements are loaded and stored. */
-static inline bool buf_single(const Func *f, int buf) { return f->u->sites || buf_get(f, buf)->uniform; }
-static inline int64_t buf_width(const Func *f, int buf) { return buf_single(f, buf) ? 1 : f->u->lanes; }
-static inline unsigned buf_align(const Func *f, int buf) { return buf_single(f, buf) ? 8 : f->u->align; }
-static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_single(f, buf) ? f->u->f64 : f->u->vec; }
+/* Numbers in memory per element, and how elements by themselves are loaded and stored. */
+static inline bool buf_lone(const Func *f, int buf) { return f->u->sites || buf_get(f, buf)->uniform; }
+static inline int64_t buf_width(const Func *f, int buf) { return buf_lone(f, buf) ? 1 : f->u->lanes; }
+static inline LLVMTypeRef buf_number(const Func *f, int buf) { return buf_get(f, buf)->single ? f->u->f32 : f->u->f64; }
+static inline int64_t buf_bytes(const Func *f, int buf) { return buf_get(f, buf)->single ? 4 : 8; }   /* of a number */
+static inline LLVMTypeRef buf_vector(const Func *f, int buf) {
+    return f->u->lanes > 1 ? LLVMVectorType(buf_number(f, buf), f->u->lanes) : buf_number(f, buf);
+}
+static inline unsigned buf_vector_align(const Func *f, int buf) { return buf_get(f, buf)->single && f->u->lanes < 16 ? f->u->align / 2 : f->u->align; }
+static inline unsigned buf_align(const Func *f, int buf) { return buf_lone(f, buf) ? (unsigned)buf_bytes(f, buf) : buf_vector_align(f, buf); }
+static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_lone(f, buf) ? buf_number(f, buf) : buf_vector(f, buf); }
+/* p + i numbers of the buffer. */
+static inline Val buf_at(const Func *f, int buf, Val p, Val i) { return LLVMBuildGEP2(f->u->b, buf_number(f, buf), p, &i, 1, ""); }
 /* Are its rows split over lanes? */
 static inline bool buf_split(const Func *f, int buf) { return f->u->sites && reduce_parts(buf_get(f, buf)->row) > 1; }
 

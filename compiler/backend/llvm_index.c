@@ -153,10 +153,10 @@ Val ll_offset_address(Nest *z, const Offset *o, int buf, int level) {
     for (int l = 0; l <= z->k->rank; l++) {
         if (!o->part[l]) continue;
         ll_at_level(z, l);
-        p = l_at(u, p, o->part[l]);
+        p = buf_at(z->f, buf, p, o->part[l]);
     }
     ll_at_level(z, level);
-    return o->k ? l_at(u, p, l_int(u, o->k)) : p;
+    return o->k ? buf_at(z->f, buf, p, l_int(u, o->k)) : p;
 }
 
 Val ll_split(Unit *u, Val e, int64_t n) {

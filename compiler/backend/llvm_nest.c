@@ -24,7 +24,7 @@ static Val emit_index_of(Nest *z, Index ix, int level) {
     if (ix.mode == IX_PERIODIC || ix.mode == IX_ANTIPERIODIC) p = ll_place(z, &ix);
     ll_at_level(z, level);
     Val at = p.at ? p.at : ll_affine_value(z, aff_get(z->f->p->ir, ix.aff), p.shift);
-    return LLVMBuildSIToFP(u->b, at, u->f64, "");
+    return LLVMBuildSIToFP(u->b, at, u->f64, "");      /* exact */
 }
 
 static Val emit_in_range(Nest *z, Index ix) {
@@ -35,12 +35,12 @@ static Val emit_in_range(Nest *z, Index ix) {
 /* c*(parts of the axis before lane l), by lane. */
 static Val lane_starts(Nest *z, int64_t c) {
     Val lane[REDUCE_PARTS];
-    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_real(z->f->u, (double)(c * l * z->length));
+    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_double(z->f->u, (double)(c * l * z->length));
     return LLVMConstVector(lane, REDUCE_PARTS);
 }
 
-/* An index as a number, or a range test. */
-static Val emit_index(Nest *z, Ref r, int level) {
+/* An index as a double, or a range test. */
+static Val index_value(Nest *z, Ref r, int level) {
     Unit *u = z->f->u;
     Ir *ir = z->f->p->ir;
     bool test = NODE(ir, r)->op == SC_INRANGE;
@@ -56,6 +56,11 @@ static Val emit_index(Nest *z, Ref r, int level) {
         lane[l] = test ? emit_in_range(z, ix) : emit_index_of(z, ix, level);
     }
     return ll_from_lanes(u, lane);
+}
+
+static Val emit_index(Nest *z, Ref r, int level) {
+    Val v = index_value(z, r, level);
+    return l_is_truth(v) ? v : l_convert(z->f->u, v, z->f->u->real);
 }
 
 /* ---- random numbers -------------------------------------------------------------------------- */
@@ -107,7 +112,7 @@ static Val emit_random(Nest *z, Ref r) {
     for (int i = 0; i < z->ndrawn; i++) {
         if (z->drawn[i] != r) continue;
         Val p = l_at(u, z->f->row_slot[i], l_mul(u, z->axis[z->k->rank - 1], u->lanes));
-        return l_load(u, u->vec, p, u->align);
+        return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, u->vec, p, u->align));
     }
     if (z->across && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)(z->k->rank - 1))) return random_by_lane(z, r);
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
@@ -256,13 +261,13 @@ static Cuts segment_cuts(Nest *z) {
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
-    bool row = z->across && naxes == z->k->rank, single = buf_single(f, root->buf) && !row;
+    bool row = z->across && naxes == z->k->rank, lone = buf_lone(f, root->buf) && !row;
     Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
-    v = ll_as_real(u, v);
-    if (!single) v = ll_as_vector(u, v);
+    v = l_convert(u, ll_as_real(u, v), buf_number(f, root->buf));
+    if (!lone) v = ll_as_vector(u, v);
     else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
-    l_store(u, v, address, row ? u->align : buf_align(f, root->buf));
+    l_store(u, v, address, row ? buf_vector_align(f, root->buf) : buf_align(f, root->buf));
 }
 
 /* Accumulators are vectors; but numbers when lanes are sites, except along the row. */
@@ -273,7 +278,7 @@ static Val load_slot(Nest *z, Val slot, bool wide) {
 
 static void accumulate(Nest *z, const KRoot *root, Val slot, Val v, bool wide) {
     Unit *u = z->f->u;
-    Val args[2] = {load_slot(z, slot, wide), ll_as_real(u, v)}, sum = ll_op(z->f, root->op, args, 2);
+    Val args[2] = {load_slot(z, slot, wide), l_convert(u, ll_as_real(u, v), u->f64)}, sum = ll_op(z->f, root->op, args, 2);
     l_store(u, wide ? ll_as_vector(u, sum) : sum, slot, wide ? u->align : 8);
 }
 
@@ -281,7 +286,7 @@ static void set_identity(Nest *z, const KRoot *root, Val *slot, bool wide) {
     Unit *u = z->f->u;
     l_goto_end(u, z->here);
     if (!*slot) *slot = l_alloca(z->f, u->vec, "sum");
-    Val one = l_real(u, ll_identity(root->op));
+    Val one = l_double(u, ll_identity(root->op));
     l_store(u, wide ? ll_as_vector(u, one) : one, *slot, wide ? u->align : 8);
 }
 
@@ -316,7 +321,7 @@ static void end_part(Nest *z, Val number) {
         const KRoot *root = &z->k->roots[i];
         if (root->nred == 0) continue;
         l_store(u, l_load(u, u->vec, z->sum[i].row, u->align), part_place(z, root, number), u->align);
-        l_store(u, ll_as_vector(u, l_real(u, ll_identity(root->op))), z->sum[i].row, u->align);
+        l_store(u, ll_as_vector(u, l_double(u, ll_identity(root->op))), z->sum[i].row, u->align);
     }
 }
 
@@ -421,7 +426,7 @@ static void reductions_end(Nest *z, int axis) {
         if (axis != z->k->rank - root->nred) continue;
         Val result = row;
         if (root->nred > 1) {
-            Val one = l_real(u, ll_identity(root->op));
+            Val one = l_double(u, ll_identity(root->op));
             result = load_slot(z, z->sum[i].total ? z->sum[i].total : z->sum[i].band, wide_totals(z));
             if (!z->sum[i].total) result = ll_op(z->f, root->op, (Val[]){one, result}, 2);
         }
@@ -532,13 +537,15 @@ static void emit_empty(Func *f, const KKernel *k) {
         if (root->nred == 0 || n == 0) continue;
         Val base = buf_address(f, root->buf);
         Loop l = ll_loop_begin(f, 0, n, "empty");
-        l_store(u, l_real(u, ll_identity(root->op)), l_at(u, base, l.i), 8);
+        Val one = LLVMConstReal(buf_number(f, root->buf), ll_identity(root->op));
+        l_store(u, one, buf_at(f, root->buf, base, l.i), (unsigned)buf_bytes(f, root->buf));
         ll_loop_end(f, &l);
     }
 }
 
 static void nest_begin(Nest *z, Func *f, const KKernel *k) {
     *z = (Nest){.f = f, .k = k};
+    f->u->real = f->p->single && k->rank > 0 ? f->u->f32 : f->u->f64;
     z->sum = calloc((size_t)k->nroots + 1, sizeof *z->sum);
     if (!z->sum) lq_out_of_memory((size_t)k->nroots * sizeof *z->sum);
     for (int a = 0; a < k->rank; a++) {
@@ -553,6 +560,12 @@ static void nest_begin(Nest *z, Func *f, const KKernel *k) {
     }
 }
 
+static void nest_end(Nest *z) {
+    z->f->u->real = z->f->u->f64;
+    l_goto_end(z->f->u, z->here);
+    free(z->sum);
+}
+
 void ll_kernel(Func *f, const KKernel *k) {
     for (int a = 0; a < k->rank; a++)
         if (k->ext[a] == 0) {
@@ -564,8 +577,7 @@ void ll_kernel(Func *f, const KKernel *k) {
     z.here = ll_next_block(f, k->name ? k->name : "kernel");
     order_nodes(&z);
     emit_axis(&z, 0);
-    l_goto_end(f->u, z.here);
-    free(z.sum);
+    nest_end(&z);
 }
 
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {
@@ -578,6 +590,5 @@ void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {
     z.depth = 1;
     order_nodes(&z);
     emit_axis(&z, 1);
-    l_goto_end(f->u, z.here);
-    free(z.sum);
+    nest_end(&z);
 }

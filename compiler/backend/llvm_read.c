@@ -85,8 +85,9 @@ static Access access_of(Nest *z, Ref r, const Index *ix, bool row, int level) {
 static Val load_element(Nest *z, const Access *a, int level) {
     Unit *u = z->f->u;
     Val address = ll_offset_address(z, &a->offset, a->buf, level);
-    if (a->row) return l_load(u, u->vec, address, u->align);
-    return l_load(u, buf_type(z->f, a->buf), address, buf_align(z->f, a->buf));
+    Val v = a->row ? l_load(u, buf_vector(z->f, a->buf), address, buf_vector_align(z->f, a->buf))
+                   : l_load(u, buf_type(z->f, a->buf), address, buf_align(z->f, a->buf));
+    return l_convert(u, v, u->real);
 }
 
 /* By lane: is the place turns parts further on beyond the row, an odd number of times

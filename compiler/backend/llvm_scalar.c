@@ -109,10 +109,18 @@ void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, V
     LLVMBuildCall2(u->b, type, fn, args, 11, "");
 }
 
+/* What was drawn, in the precision of the kernel; a uniform number stays below 1. */
+Val ll_drawn(Func *f, uint32_t aux, Val v) {
+    Unit *u = f->u;
+    v = l_convert(u, v, u->real);
+    if (u->real == u->f64 || aux & 1) return v;
+    return ll_op(f, SC_MIN, (Val[]){v, l_real(u, 0x1.fffffep-1)}, 2);
+}
+
 Val ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
     ll_fill_random(f, aux, f->call_slot[0], site, 1, iteration, lanes, apart);
-    return lanes == u->lanes ? l_load(u, u->vec, f->call_slot[0], u->align) : l_load(u, u->f64, f->call_slot[0], 8);
+    return ll_drawn(f, aux, lanes == u->lanes ? l_load(u, u->vec, f->call_slot[0], u->align) : l_load(u, u->f64, f->call_slot[0], 8));
 }
 
 /* ---- operations ---------------------------------------------------------------------- */
@@ -122,7 +130,8 @@ static Val intrinsic(Unit *u, const char *name, const Val *args, int n) {
 }
 
 static Val constant_like(Unit *u, Val v, double c) {
-    Val k = l_real(u, c);
+    LLVMTypeRef t = LLVMTypeOf(v);
+    Val k = LLVMConstReal(l_is_vector(v) ? LLVMGetElementType(t) : t, c);
     return l_is_vector(v) ? ll_as_vector(u, k) : k;
 }
 
@@ -175,8 +184,10 @@ static Val arithmetic(Func *f, Op op, const Val *v, int n) {
     }
     const char *name = op_vmath(op);
     if (name) {
-        Val inside = ll_math(u, name + strlen("lqm_"), v, (unsigned)n);
-        return inside ? inside : call_vmath(f, name, v, n);
+        Val inside = ll_math(u, name + strlen("lqm_"), v, (unsigned)n), wide[3] = {0};
+        if (inside) return inside;
+        for (int i = 0; i < n; i++) wide[i] = l_convert(u, v[i], u->f64);
+        return l_convert(u, call_vmath(f, name, wide, n), u->real);
     }
     if (!u->wrong) u->wrong = "an operation that code generation does not know";
     return l_real(u, 0);

@@ -15,16 +15,16 @@ Val ll_ring_slot(Func *f, int buf, Val first, Val y) {
     return l_select(u, l_compare(u, LLVMIntSGE, slot, slots), l_sub(u, slot, slots), slot);
 }
 
-static int64_t row_doubles(const Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
+static int64_t row_numbers(const Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
 
 /* A load waits for a store whose address has the same last 12 bits.  So neighbouring rows,
  * and those two apart, should not be near a multiple of 4096 bytes apart. */
 int64_t ll_ring_pitch(const Func *f, int buf) {
-    enum { PAGE = 512, NEAR = 40, STEP = 8 };          /* doubles */
-    int64_t row = row_doubles(f, buf), pitch = row;
+    enum { PAGE = 4096, NEAR = 320, STEP = 8 };        /* PAGE, NEAR: bytes */
+    int64_t row = row_numbers(f, buf), pitch = row, bytes = buf_bytes(f, buf);
     if (buf_get(f, buf)->n / buf_get(f, buf)->rows < KERNEL_LONG_ROW || row % STEP) return row;
     for (; pitch < row + KERNEL_ROW_GAP; pitch += STEP) {
-        int64_t one = pitch % PAGE, two = 2 * pitch % PAGE;
+        int64_t one = pitch * bytes % PAGE, two = 2 * pitch * bytes % PAGE;
         if (one >= NEAR && one <= PAGE - NEAR && two >= NEAR && two <= PAGE - NEAR) break;
     }
     return pitch;
@@ -33,23 +33,24 @@ int64_t ll_ring_pitch(const Func *f, int buf) {
 static Val row_address(Func *f, int buf, Val y) {
     Unit *u = f->u;
     Val first = l_load(u, u->i64, f->first[buf], 8);
-    return l_at(u, buf_address(f, buf), l_mul(u, ll_ring_slot(f, buf, first, y), ll_ring_pitch(f, buf)));
+    return buf_at(f, buf, buf_address(f, buf), l_mul(u, ll_ring_slot(f, buf, first, y), ll_ring_pitch(f, buf)));
 }
 
 /* Short rows without a call. */
 static void copy_row(Func *f, int buf, Val to, Val from) {
     Unit *u = f->u;
     enum { SHORT = 512, STEP = 8 };
-    int64_t n = row_doubles(f, buf);
+    unsigned align = (unsigned)buf_bytes(f, buf);
+    int64_t n = row_numbers(f, buf);
     Val dst = row_address(f, buf, to), src = row_address(f, buf, from);
     if (n > SHORT || n % STEP) {
-        LLVMBuildMemCpy(u->b, dst, 8, src, 8, l_int(u, 8 * n));
+        LLVMBuildMemCpy(u->b, dst, align, src, align, l_int(u, align * n));
         return;
     }
-    LLVMTypeRef v = LLVMVectorType(u->f64, STEP);
+    LLVMTypeRef v = LLVMVectorType(buf_number(f, buf), STEP);
     Loop l = ll_loop_begin(f, 0, n / STEP, "copy");
     Val at = l_mul(u, l.i, STEP);
-    l_store(u, l_load(u, v, l_at(u, src, at), 8), l_at(u, dst, at), 8);
+    l_store(u, l_load(u, v, buf_at(f, buf, src, at), align), buf_at(f, buf, dst, at), align);
     ll_loop_end(f, &l);
 }
 

@@ -141,7 +141,8 @@ static bool make_objects(Making *m, int n, char *err, size_t errlen) {
     S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
     S(lqm_erf) S(lqm_lgamma) S(lqm_pow)                                                   \
     S(lq_rand_spread) S(lq_parallel)                                                      \
-    S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)
+    S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)            \
+    S(fmaf) S(floorf) S(rintf)
 
 /* A copy of a large constant, in the order that the code expects, for as long as the code. */
 static void *constant(Compiled *c, const char *name) {

@@ -346,6 +346,7 @@ typedef struct SampleTask {
     Target       target;
     int          nfields;
     int64_t      chains, warmup, draws, thin;
+    bool         single;             /* precision */
     const char  *sampler, *method;   /* its name; and for messages, with the point of the scan */
     int          nat; const char **at_name; double *at_value;   /* the point of the scan */
     VEC(Primary) primaries;

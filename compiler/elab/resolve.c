@@ -393,9 +393,10 @@ static void resolve_symmetry(Resolver *r, const Decl *d) {
     walk(r, d->value);
 }
 
-static bool is_start_word(const Option *o) {
-    return !strcmp(o->name, "start") && o->value->kind == EX_NAME &&
-           (!strcmp(o->value->name, "hot") || !strcmp(o->value->name, "cold"));
+static bool is_setting_word(const Option *o) {
+    if (o->value->kind != EX_NAME) return false;
+    if (!strcmp(o->name, "precision")) return true;        /* read_precision knows the words */
+    return !strcmp(o->name, "start") && (!strcmp(o->value->name, "hot") || !strcmp(o->value->name, "cold"));
 }
 
 /* The fields and the sampler are looked up with better messages when they are used. */
@@ -405,7 +406,7 @@ static void resolve_sample(Resolver *r, const Decl *d) {
     r->locals.n = 0;
     if (d->method && d->method->kind != EX_NAME) walk_arguments(r, d->method);
     for (int i = 0; i < d->nsettings; i++)
-        if (!is_start_word(&d->settings[i])) walk(r, d->settings[i].value);
+        if (!is_setting_word(&d->settings[i])) walk(r, d->settings[i].value);
 }
 
 static void resolve_list(Resolver *r, const Decl *d) {

@@ -102,13 +102,22 @@ static const Expr *override_expr(Model *m, Override *o) {
 static const struct { const char *name; int64_t dflt, lo, hi; } settings[] = {
     {"chains", 16, 1, 1 << 20}, {"warmup", 500, 0, 1000000000}, {"draws", 1000, 1, 1000000000}, {"thin", 1, 1, 1000000000}};
 
+/* `precision = single` or `double`. */
+static bool read_precision(Elab *e, const Expr *x, SampleTask *t) {
+    bool word = x->kind == EX_NAME;
+    t->single = word && !strcmp(x->name, "single");
+    if (t->single || (word && !strcmp(x->name, "double"))) return true;
+    elab_error(e, "E0320", x->at, "`precision` is `single` or `double`");
+    return false;
+}
+
 static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
     Elab *e = m->elab;
     int64_t *into[] = {&t->chains, &t->warmup, &t->draws, &t->thin};
     bool ok = true;
-    const char *names[LQ_COUNT(settings) + 1];
+    const char *names[LQ_COUNT(settings) + 2];
     for (int i = 0; i < LQ_COUNT(settings); i++) names[i] = settings[i].name, *into[i] = settings[i].dflt;
-    names[LQ_COUNT(settings)] = "start";
+    names[LQ_COUNT(settings)] = "start", names[LQ_COUNT(settings) + 1] = "precision";
     for (int k = 0; k < t->decl->nsettings; k++) {
         const Option *o = &t->decl->settings[k];
         int which = -1;
@@ -116,6 +125,7 @@ static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
             if (!strcmp(o->name, settings[i].name)) which = i;
         if (which >= 0) ok &= elab_int(e, e->globals, o->value, o->name, settings[which].lo, settings[which].hi, into[which]);
         else if (!strcmp(o->name, "start")) *start = o->value;
+        else if (!strcmp(o->name, "precision")) ok &= read_precision(e, o->value, t);
         else {
             Diag *d = elab_error(e, "E0312", o->at, "`sample` has no setting `%s`", o->name);
             const char *near = diag_nearest(o->name, names, LQ_COUNT(names));
@@ -131,6 +141,13 @@ static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
             const Expr *x = override_expr(m, o);
             ok &= x && elab_int(e, e->globals, x, settings[i].name, settings[i].lo, settings[i].hi, into[i]);
         }
+    for (int j = 0; j < m->noverrides; j++) {
+        Override *o = &m->overrides[j];
+        if (strcmp(o->name, "precision") != 0 || env_find(e->globals, intern(o->name))) continue;
+        o->used = true;
+        const Expr *x = override_expr(m, o);
+        ok &= x && read_precision(e, x, t);
+    }
     return ok;
 }
 
@@ -294,8 +311,9 @@ static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q)
     return elab_bind_options(e, env, s, n, opts, values, method->at);
 }
 
-static void finish_func(IrFunc *f, const char *name, Ir *ir) {
+static void finish_func(IrFunc *f, const char *name, bool single, Ir *ir) {
     f->name = name;
+    f->single = single;
     f->ir = ir;
     simplify_roots(ir, f->nout, f->out);
 }
@@ -326,7 +344,7 @@ static void build_step(Elab *e, SampleTask *t) {
     t->step.out = arena_alloc(e->arena, (size_t)t->step.nout * sizeof(Ref));
     memcpy(t->step.out, t->state_out.data, (size_t)t->state_out.n * sizeof(Ref));
     if (t->stats_out.n) memcpy(t->step.out + t->state_out.n, t->stats_out.data, (size_t)t->stats_out.n * sizeof(Ref));
-    finish_func(&t->step, arena_printf(e->arena, "step%d", t->index), e->ir);
+    finish_func(&t->step, arena_printf(e->arena, "step%d", t->index), t->single, e->ir);
 }
 
 /* The start: draws for the fields; state variables from their initial expressions,
@@ -352,7 +370,7 @@ static bool build_start(Model *m, SampleTask *t, const Expr *start) {
     }
     (void)nfields;
     t->init = (IrFunc){.in = NULL, .nin = 0, .out = copy_refs(e, t->start.data, t->start.n), .nout = t->start.n};
-    finish_func(&t->init, arena_printf(e->arena, "start%d", t->index), e->ir);
+    finish_func(&t->init, arena_printf(e->arena, "start%d", t->index), t->single, e->ir);
     return true;
 }
 
@@ -598,7 +616,7 @@ static void close_measure(Elab *e, SampleTask *t) {
         f->out[f->nout++] = t->primaries.data[i].node_re;
         if (t->primaries.data[i].node_im) f->out[f->nout++] = t->primaries.data[i].node_im;
     }
-    finish_func(f, arena_printf(e->arena, "measure%d", t->index), e->ir);
+    finish_func(f, arena_printf(e->arena, "measure%d", t->index), t->single, e->ir);
 }
 
 /* The means that a value depends on, of all samples before it. */
@@ -625,7 +643,7 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
         inputs[i] = in->imaginary ? q->input_im : q->input_re;
     }
     r->eval = (IrFunc){.in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
-    finish_func(&r->eval, "report", e->ir);
+    finish_func(&r->eval, "report", false, e->ir);
     if (n == 0) return true;
     int64_t dims[IR_MAX_RANK];
     int rank = NODE(e->ir, node)->rank;
@@ -638,7 +656,7 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
     }
     inputs[n] = seed;
     r->vjp = (IrFunc){.in = copy_refs(e, inputs, n + 1), .nin = n + 1, .out = copy_refs(e, grads, n), .nout = n};
-    finish_func(&r->vjp, "report.gradient", e->ir);
+    finish_func(&r->vjp, "report.gradient", false, e->ir);
     r->has_vjp = true;
     return true;
 }

@@ -40,6 +40,7 @@ typedef struct Body {
     double  *value;          /* by step */
     uint32_t *start;         /* start[k + 1]: first step of level >= k */
     uint32_t n, result;
+    bool     single;         /* precision of its values, see ir.h */
 } Body;
 
 typedef struct LoopRun {
@@ -51,6 +52,7 @@ typedef struct LoopRun {
 
 typedef struct Interp {
     const Ir *ir;
+    const IrFunc *f;
     Schedule *s;
     Arena    *arena;
     RandKey   key;
@@ -122,6 +124,7 @@ static Body *compile_body(Interp *in, Ref root, int naxes)
     scalar_walk(w, 1, &root);
     Body *b = arena_alloc(in->arena, sizeof *b);
     b->n = (uint32_t)w->list.n;
+    b->single = in->f->single && naxes > 0;
     b->step = arena_alloc(in->arena, b->n * sizeof *b->step);
     b->value = arena_alloc(in->arena, b->n * sizeof *b->value);
     b->start = arena_alloc(in->arena, (size_t)(naxes + 1) * sizeof *b->start);
@@ -131,7 +134,10 @@ static Body *compile_body(Interp *in, Ref root, int naxes)
         unsorted[i] = compile_step(in, w->list.data[i], unsorted, w->place);
     sort_by_level(b, unsorted, moved, naxes);
     for (uint32_t i = 0; i < b->n; i++)
-        if (unsorted[i].op == SC_CONST) b->value[moved[i]] = NODE(ir, w->list.data[i])->val;
+        if (unsorted[i].op == SC_CONST) {
+            double v = NODE(ir, w->list.data[i])->val;
+            b->value[moved[i]] = b->single ? single_of(v) : v;
+        }
     b->result = moved[b->n - 1];
     free(unsorted);
     free(moved);
@@ -192,7 +198,7 @@ static double run_body(const Interp *in, Body *b, int changed, const int64_t *at
     for (uint32_t i = b->start[changed + 1]; i < b->n; i++) {
         const Step *s = &b->step[i];
         switch (s->op) {
-        case SC_CONST: break;
+        case SC_CONST: continue;
         case SC_IDX: v[i] = index_value(&s->access[0], at); break;
         case SC_INRANGE: {
             int64_t x = position(&s->access[0], at);
@@ -200,9 +206,16 @@ static double run_body(const Interp *in, Body *b, int changed, const int64_t *at
             break;
         }
         case SC_READ: v[i] = read_element(s, at); break;
-        case SC_RAND: v[i] = draw(in, s, at); break;
-        default: v[i] = op_value(s->op, v[s->arg[0]], v[s->arg[1]], v[s->arg[2]]);
+        case SC_RAND:
+            v[i] = draw(in, s, at);
+            if (b->single) v[i] = single_of_random(v[i], s->aux & 1);
+            continue;
+        default:
+            if (b->single) v[i] = op_value_single(s->op, (float)v[s->arg[0]], (float)v[s->arg[1]], (float)v[s->arg[2]]);
+            else v[i] = op_value(s->op, v[s->arg[0]], v[s->arg[1]], v[s->arg[2]]);
+            continue;
         }
+        if (b->single) v[i] = single_of(v[i]);
     }
     return v[b->result];
 }
@@ -323,12 +336,22 @@ static LoopRun *new_loop_run(Interp *in, Ref loop)
     return run;
 }
 
-static void push_stacks(LoopRun *run, int64_t t)
+/* The elements of one array become those of another, which may be of single precision. */
+static void take(double *to, const double *from, int64_t n, bool single)
+{
+    if (!single && n) memcpy(to, from, (size_t)n * sizeof *to);
+    for (int64_t i = 0; single && i < n; i++) to[i] = single_of(from[i]);
+}
+
+static void push_stacks(const Interp *in, LoopRun *run, int64_t t)
 {
     for (int i = 0; i < run->ncarry; i++)
-        if (run->stack[i])
-            memcpy(run->stack[i] + t * run->elements[i], run->cur[i],
-                   (size_t)run->elements[i] * sizeof(double));
+        if (run->stack[i]) take(run->stack[i] + t * run->elements[i], run->cur[i], run->elements[i], in->f->single);
+}
+
+static bool is_single_carry(const Interp *in, Ref loop, int which)
+{
+    return in->f->single && NODE(in->ir, NARG(in->ir, loop, which))->rank > 0;
 }
 
 /* All next values are taken before any carry changes: a body may exchange carries. */
@@ -336,8 +359,7 @@ static void step_carries(Interp *in, Ref loop, LoopRun *run)
 {
     for (int i = 0; i < run->ncarry; i++) {
         Ref next = NARG(in->ir, loop, run->ncarry + i);
-        memcpy(run->next[i], in->value[PLACE(in->s, next)],
-               (size_t)run->elements[i] * sizeof(double));
+        take(run->next[i], in->value[PLACE(in->s, next)], run->elements[i], is_single_carry(in, loop, i));
     }
     double **t = run->cur;
     run->cur = run->next, run->next = t;
@@ -350,11 +372,10 @@ static void run_loop(Interp *in, Ref loop)
     int64_t trip = in->ir->loops.data[n->aux].trip;
     int active = (int)n->val;
     for (int i = 0; i < run->ncarry; i++)
-        memcpy(run->cur[i], in->value[PLACE(in->s, NARG(in->ir, loop, i))],
-               (size_t)run->elements[i] * sizeof(double));
+        take(run->cur[i], in->value[PLACE(in->s, NARG(in->ir, loop, i))], run->elements[i], is_single_carry(in, loop, i));
     in->inside[n->aux] = run;
     for (int64_t t = 0; t < trip; t++) {
-        push_stacks(run, t);
+        push_stacks(in, run, t);
         if (active >= 0 && run->cur[active][0] == 0) continue;   /* only the stacks go on */
         in->iteration[n->aux] = t;
         run_section(in, &in->s->body[PLACE(in->s, loop)]);
@@ -377,6 +398,7 @@ static void run_body_node(Interp *in, Ref r)
     bind_body(in, in->body[at]);
     if (n->op == AR_MAP) run_map(in, in->body[at], dims, n->rank, in->store[at]);
     else run_reduce(in, in->body[at], n, dims, in->store[at]);
+    if (n->op == AR_REDUCE && ir_is_single(in->f, r)) take(in->store[at], in->store[at], ir_elements(ir, r), true);
 }
 
 static void run_node(Interp *in, Ref r)
@@ -426,14 +448,14 @@ static void prepare(Interp *in, const IrFunc *f, const double *const *inputs)
 
 void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key)
 {
-    Interp it = {.ir = f->ir, .key = key, .arena = arena_new()};
+    Interp it = {.ir = f->ir, .f = f, .key = key, .arena = arena_new()};
     it.s = schedule_new(f->ir, f->nout, f->out);
     it.walk = scalar_walk_new(f->ir);
     prepare(&it, f, in);
     run_section(&it, &it.s->top);
     for (int i = 0; i < f->nout; i++) {
-        size_t bytes = (size_t)ir_elements(f->ir, f->out[i]) * sizeof(double);
-        if (bytes) memcpy(out[i], it.value[PLACE(it.s, f->out[i])], bytes);
+        const double *value = it.value[PLACE(it.s, f->out[i])];
+        take(out[i], value, ir_elements(f->ir, f->out[i]), f->single && NODE(f->ir, f->out[i])->rank > 0);
     }
     scalar_walk_free(it.walk);
     schedule_free(it.s);

@@ -196,7 +196,28 @@ typedef struct IrFunc {
     Ref *in;  int nin;       /* AR_INPUT nodes */
     Ref *out; int nout;
     Ir  *ir;
+    bool single;             /* precision, see below */
 } IrFunc;
+
+/* ==== single precision, part of the meaning ====================================
+ * In a function that is `single`, arrays of rank >= 1 hold single precision numbers, all
+ * but constants and uniform inputs; numbers (rank 0) are double.  What becomes an element
+ * of such an array is rounded to it.  The body of a map of rank >= 1, and that of any
+ * reduction, is evaluated in single precision: constants, indices, random numbers and what
+ * is read are rounded, and so is the result of each operation; fma rounds once; the functions
+ * of vmath_list.h have a text in single precision, others are the double ones, rounded.  Terms are accumulated in double precision. */
+
+static inline float single_of(double x) { return (float)x; }
+/* A uniform number stays below 1. */
+static inline float single_of_random(double x, bool normal) {
+    float most = 0x1.fffffep-1f, s = (float)x;
+    return normal || s < most ? s : most;
+}
+/* Are the elements of an array of this function single precision numbers? */
+static inline bool ir_is_single(const IrFunc *f, Ref array) {
+    const Node *n = NODE(f->ir, array);
+    return f->single && n->rank > 0 && n->op != AR_CONST && !(n->op == AR_INPUT && n->uniform);
+}
 
 /* ==== print.c, verify.c ===================================================== */
 
@@ -205,6 +226,7 @@ int  op_arity(Op op);
 const char *op_vmath(Op op);
 int  op_cost(Op op);
 double op_value(Op op, double a, double b, double c);    /* by ops.def */
+float op_value_single(Op op, float a, float b, float c);
 void ir_print_func(const IrFunc *f, FILE *out);
 void ir_print_scalar(const Ir *ir, Ref r, Text *out);
 /* NULL when the function obeys every rule of this header, else what is wrong. */
@@ -238,7 +260,8 @@ static inline int64_t reduce_bands(int64_t m) {
 
 typedef struct RandKey { uint32_t seed, chain, step; } RandKey;
 
-/* Runs f for one replica: in[i], out[i] are row-major arrays. */
+/* Runs f for one replica: in[i], out[i] are row-major arrays, of single precision numbers
+ * where ir_is_single. */
 void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key);
 
 #endif

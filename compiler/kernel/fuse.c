@@ -373,6 +373,7 @@ static bool better_stored(const Fuse *fu, Ref a) {
     for (int u = info->uses; u >= 0; u = fu->uses.data[u].next) {
         Use use = fu->uses.data[u];
         if (!can_inline_at(fu, use.read, use.consumer)) return true;
+        if (fu->f->single && (fuse_rank(ir, a) > 0) != (fuse_rank(ir, use.consumer) > 0)) return true;   /* another precision */
         pointwise &= fuse_pointwise(ir, use.read, fuse_rank(ir, use.consumer), fuse_dims(ir, use.consumer));
         one &= use.next < 0 && u == info->uses && points(ir, use.consumer) <= points(ir, a);
         /* Not computed again and again inside a loop. */

@@ -24,7 +24,8 @@ static int64_t row_of(const Ir *ir, Ref a) { return NODE(ir, a)->rank ? NDIM(ir,
 
 /* Room for a value like `array`. */
 static int new_store(Plan *pl, int region, Ref array) {
-    Store s = {.up = pl->stores.n, .region = region, .out = -1, .buf = -1, .n = ir_elements(pl->ir, array), .row = row_of(pl->ir, array)};
+    Store s = {.up = pl->stores.n, .region = region, .out = -1, .buf = -1, .n = ir_elements(pl->ir, array), .row = row_of(pl->ir, array),
+               .single = pl->fu->f->single && NODE(pl->ir, array)->rank > 0};
     vec_push(&pl->stores, s);
     return s.up;
 }
@@ -288,16 +289,16 @@ static void make_bufs(Plan *pl) {
     Ir *ir = pl->ir;
     Arena *a = pl->fu->arena;
     for (int i = 0; i < f->nin; i++)
-        add_buf(pl, (KBuf){.kind = KB_IN, .slot = i, .n = ir_elements(ir, f->in[i]), .row = row_of(ir, f->in[i]), .uniform = NODE(ir, f->in[i])->uniform,
+        add_buf(pl, (KBuf){.kind = KB_IN, .slot = i, .n = ir_elements(ir, f->in[i]), .row = row_of(ir, f->in[i]), .uniform = NODE(ir, f->in[i])->uniform, .single = ir_is_single(f, f->in[i]),
                            .name = ir->slot_names.data[NODE(ir, f->in[i])->aux]}, TOP);
     for (int i = 0; i < f->nout; i++)
-        add_buf(pl, (KBuf){.kind = KB_OUT, .slot = i, .n = ir_elements(ir, f->out[i]), .row = row_of(ir, f->out[i]),
+        add_buf(pl, (KBuf){.kind = KB_OUT, .slot = i, .n = ir_elements(ir, f->out[i]), .row = row_of(ir, f->out[i]), .single = f->single && NODE(ir, f->out[i])->rank > 0,
                            .name = arena_printf(a, "out.%d", i)}, TOP);
     for (int i = 0; i < pl->stores.n; i++) {
         Store *s = &pl->stores.data[i];
         if (s->up != i) continue;
         s->buf = s->out >= 0 ? f->nin + s->out
-               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .row = s->row, .rows = s->rows, .lead = s->lead,
+               : add_buf(pl, (KBuf){.kind = KB_TEMP, .n = s->n, .row = s->row, .single = s->single, .rows = s->rows, .lead = s->lead,
                                  .slots = s->rows ? s->rows + s->lead + s->tail : 0, .name = arena_printf(a, "t.%d", pl->bufs.n)}, s->region);
     }
 }
@@ -503,8 +504,8 @@ static int64_t find_room(const Lives *v, const Ints *placed, int buf) {
         int o = placed->data[i];
         bool together = v->buf[o].lo <= v->buf[buf].hi && v->buf[buf].lo <= v->buf[o].hi;
         if (!together) continue;
-        if (bufs[o].offset >= at + rounded(kernel_room(&bufs[buf]))) break;
-        int64_t end = bufs[o].offset + rounded(kernel_room(&bufs[o]));
+        if (bufs[o].offset >= at + rounded(kernel_doubles(&bufs[buf]))) break;
+        int64_t end = bufs[o].offset + rounded(kernel_doubles(&bufs[o]));
         if (end > at) at = end;
     }
     return at;
@@ -525,10 +526,10 @@ static void place_scratch(Lives *v) {
     for (;;) {
         int next = -1;
         for (int i = 0; i < v->pl->bufs.n; i++)
-            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || kernel_room(&bufs[i]) > kernel_room(&bufs[next]))) next = i;
+            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || kernel_doubles(&bufs[i]) > kernel_doubles(&bufs[next]))) next = i;
         if (next < 0) break;
         bufs[next].offset = find_room(v, &placed, next);
-        int64_t end = bufs[next].offset + rounded(kernel_room(&bufs[next]));
+        int64_t end = bufs[next].offset + rounded(kernel_doubles(&bufs[next]));
         if (end > v->pl->p->scratch) v->pl->p->scratch = end;
         insert_sorted(v, &placed, next);
     }
@@ -560,7 +561,7 @@ static void plan_scratch(Plan *pl) {
 KProgram *fuse_emit(Fuse *fu) {
     Plan pl = {.fu = fu, .ir = fu->ir};
     KProgram *p = pl.p = arena_alloc(fu->arena, sizeof *p);
-    *p = (KProgram){.name = fu->f->name, .ir = fu->ir, .nin = fu->f->nin, .nout = fu->f->nout};
+    *p = (KProgram){.name = fu->f->name, .ir = fu->ir, .nin = fu->f->nin, .nout = fu->f->nout, .single = fu->f->single};
     make_stores(&pl);
     for (int i = 0; i < fu->items.n; i++)
         if (fuse_is_loop(&pl, i)) choose_kinds(&pl, fuse_loop_of(&pl, i));

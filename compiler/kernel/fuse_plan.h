@@ -15,6 +15,7 @@ typedef struct Store {
     int64_t n, row;
     int64_t rows, lead, tail;    /* a ring of rows with room before and behind; rows = 0: none */
     bool exchanged;          /* changes places with another in a loop */
+    bool single;             /* of single precision */
 } Store;
 
 typedef struct Plan {

@@ -204,7 +204,7 @@ static bool find_chain(Sweep *s, int which, Ref made, Chain *c) {
 static int64_t choose_wave(const Sweep *s, int narrays) {
     int64_t points = 1, kernels = s->l->body.steps.n;
     for (int d = 0; d < s->rank; d++) points *= s->dims[d];
-    double cache = kernel_cache(), row = 8.0 * narrays * (double)(points / s->dims[0]);
+    double cache = kernel_cache(), row = (s->pl->fu->f->single ? 4.0 : 8.0) * narrays * (double)(points / s->dims[0]);
     if (row * (double)s->dims[0] < 0.75 * cache || s->radius == 0) return 1;
     int64_t distance = kernels * (s->radius > 0 ? s->radius : 1);
     int64_t wave = (int64_t)(0.5 * cache / (row * (double)distance));

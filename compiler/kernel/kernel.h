@@ -31,8 +31,9 @@ typedef struct KBuf {
      * the start of the program. */
     int64_t  rows, slots, lead;
     bool     uniform;        /* KB_CONST, uniform inputs */
+    bool     single;         /* of single precision: float, else double (ir.h) */
     const double *data;      /* KB_CONST */
-    int64_t  offset;         /* KB_TEMP: first element in the scratch space (per replica) */
+    int64_t  offset;         /* KB_TEMP: where it starts in the scratch space (doubles per replica) */
     const char *name;        /* for dumps */
 } KBuf;
 
@@ -96,6 +97,7 @@ typedef struct KProgram {
     uint32_t nbuf_of;
     KStmt *stmts; int nstmts;
     int64_t scratch;         /* doubles per replica */
+    bool   single;           /* kernels of rank >= 1 compute in single precision */
     int    nin, nout;
 } KProgram;
 
@@ -112,6 +114,8 @@ static inline int64_t kernel_room(const KBuf *b) {
     int64_t row = b->slots ? b->n / b->rows : 0;
     return b->slots ? b->slots * (row + (row >= KERNEL_LONG_ROW ? KERNEL_ROW_GAP : 0)) : b->n;
 }
+/* The same in doubles. */
+static inline int64_t kernel_doubles(const KBuf *b) { return b->single ? (kernel_room(b) + 1) / 2 : kernel_room(b); }
 /* Kernels between two exchanges of rows at the ends, and the rows that these reach. */
 static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l->sweep.wave * l->nbody : 1; }
 

@@ -15,7 +15,6 @@
 
 enum {
     FULL_LANES = 8,
-    NARROWEST = 4,           /* vectors of fewer lanes cost as much as these: half of eight */
     SCATTERED_COST = 24      /* a read lane by lane: loads, and putting them together */
 };
 
@@ -74,9 +73,9 @@ static void price_statements(const KProgram *p, ScalarWalk *w, const KStmt *s, i
 }
 
 static double bytes_of(const KProgram *p) {
-    double n = (double)p->scratch;
+    double n = (double)p->scratch;     /* doubles */
     for (int i = 0; i < p->nbufs; i++)
-        if (p->bufs[i].kind == KB_IN || p->bufs[i].kind == KB_OUT) n += (double)p->bufs[i].n;
+        if (p->bufs[i].kind == KB_IN || p->bufs[i].kind == KB_OUT) n += (double)kernel_doubles(&p->bufs[i]);
     return 8 * n;
 }
 
@@ -91,9 +90,9 @@ double kernel_cache(void) {
     return planned_cache > 0 ? planned_cache : n > 0 ? (double)n : 1 << 20;
 }
 
-static int replica_lanes(int64_t replicas) {
+static int replica_lanes(int64_t replicas, int most) {
     int w = 1;
-    while (w < FULL_LANES && w < replicas) w *= 2;
+    while (w < most && w < replicas) w *= 2;
     return w;
 }
 
@@ -106,10 +105,11 @@ KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
         scalar_walk_free(w);
         if (bytes_of(programs[i]) > bytes) bytes = bytes_of(programs[i]);
     }
-    KLanes by_replica = {.lanes = replica_lanes(replicas)}, by_site = {.lanes = FULL_LANES, .sites = true};
-    double width = by_replica.lanes < NARROWEST ? NARROWEST : by_replica.lanes;
+    int full = programs[0]->single ? 2 * FULL_LANES : FULL_LANES;          /* of a vector */
+    KLanes by_replica = {.lanes = replica_lanes(replicas, full)}, by_site = {.lanes = FULL_LANES, .sites = true};
+    double width = by_replica.lanes < full / 2 ? full / 2 : by_replica.lanes;    /* fewer cost as much as half a vector */
     double blocks = (double)((replicas + by_replica.lanes - 1) / by_replica.lanes);
-    double a = blocks * price.replicas * width / FULL_LANES, b = (double)replicas * price.sites;
+    double a = blocks * price.replicas * width / full, b = (double)replicas * price.sites;
     bool spills = bytes * by_replica.lanes > kernel_cache();
     KLanes *best = b < a || (spills && b < 1.5 * a) ? &by_site : &by_replica;
     snprintf(best->why, sizeof best->why,

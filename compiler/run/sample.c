@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LANES 8
+#define MAX_LANES 16
 #define MAX_SERIES_BYTES (6.0e9)
 #define PLOT_ONLY_ELEMENTS 2000000
 
@@ -61,6 +61,9 @@ static double now(void) { return seconds_of(CLOCK_MONOTONIC); }
 
 static int64_t elements(const SampleTask *t, Ref r) { return ir_elements(t->step.ir, r); }
 
+/* Of state and measurements: what has a rank is stored in the precision of the task. */
+static bool is_single(const SampleTask *t, Ref r) { return t->step.single && NODE(t->step.ir, r)->rank > 0; }
+
 static int stat_named(const SampleTask *t, const char *name) {
     for (int i = 0; i < t->frame.monitors.n; i++)
         if (!strcmp(t->frame.monitors.data[i].name, name)) return i;
@@ -75,6 +78,12 @@ static double *lanes_of(int64_t n, int lanes) {
     return p;
 }
 
+/* Room for the elements of an array of the state, or of what is measured. */
+static double *room_for(const Sampling *s, Ref array) {
+    int64_t n = elements(s->t, array);
+    return lanes_of(is_single(s->t, array) ? (n + 1) / 2 : n, s->lanes);
+}
+
 static void block_init(Sampling *s, LaneBlock *b, int number) {
     const SampleTask *t = s->t;
     int parts = t->state_in.n, nstats = t->stats_out.n;
@@ -84,11 +93,11 @@ static void block_init(Sampling *s, LaneBlock *b, int number) {
     b->step_out = lq_alloc((size_t)(parts + nstats + 1) * sizeof *b->step_out);
     b->measured = lq_alloc((size_t)(t->measure.nout + 1) * sizeof *b->measured);
     for (int i = 0; i < parts; i++) {
-        b->state[i] = lanes_of(elements(t, t->state_in.data[i]), s->lanes);
-        b->next[i] = lanes_of(elements(t, t->state_in.data[i]), s->lanes);
+        b->state[i] = room_for(s, t->state_in.data[i]);
+        b->next[i] = room_for(s, t->state_in.data[i]);
     }
     b->stats = lanes_of(nstats, s->lanes);
-    for (int i = 0; i < t->measure.nout; i++) b->measured[i] = lanes_of(elements(t, t->measure.out[i]), s->lanes);
+    for (int i = 0; i < t->measure.nout; i++) b->measured[i] = room_for(s, t->measure.out[i]);
     b->scratch = lanes_of(executable_scratch(s->x) / s->lanes + 8, s->lanes);
     for (int l = 0; l < MAX_LANES; l++) b->chains[l] = (uint32_t)(number * s->lanes + (s->sites ? 0 : l));
 }
@@ -149,9 +158,10 @@ static void record(Sampling *s, LaneBlock *b, int64_t draw, uint32_t step) {
             for (int o = 0; o < outputs; o++, output++) {
                 const double *m = b->measured[output];
                 double *to = keep ? p->data + (chain * p->draws + draw / p->stride) * p->n + o * n : NULL;
-                bool finite = true;
+                bool finite = true, single = is_single(s->t, s->t->measure.out[output]);
                 for (int64_t k = 0; k < n; k++) {
-                    double v = s->sites ? m[kernel_place(p->row, k)] : m[k * s->lanes + l];
+                    int64_t at = s->sites ? kernel_place(p->row, k) : k * s->lanes + l;
+                    double v = single ? ((const float *)m)[at] : m[at];
                     finite &= isfinite(v) != 0;
                     if (to) to[k] = v;
                 }
