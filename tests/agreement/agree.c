@@ -13,7 +13,9 @@
  * are compared with central differences, whose error must fall like h^2.  The programs
  * in cases/ are what once failed; their reports called …_left must be 0.
  *
- *     agree [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]
+ *     agree [--single] [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]
+ *
+ * --single: all functions in single precision, gradients and identities not looked at.
  *
  * Programs run in batches in child processes, so that a crash costs one batch, which
  * is then run again one by one.  Exit status 1 when anything disagrees or crashes, or
@@ -56,6 +58,8 @@ static void say(char kind, const char *fmt, ...) {
     fflush(say_to);
 }
 
+static bool single_precision;
+
 /* ---- a program and its functions ---------------------------------------------------------------- */
 
 typedef struct Prog {
@@ -86,6 +90,7 @@ static int waves_of(const KStmt *s, int n) {
 static int add(Prog *p, IrFunc *f) {
     if (nfuncs == MAX_FUNCS) abort();
     current = p->path;
+    f->single = single_precision;
     const char *broken = ir_verify(f);
     if (broken) { say('F', "ir_verify of %s: %s", f->name, broken); return -1; }
     KProgram *k = fuse(f, arena);
@@ -212,20 +217,48 @@ static void unsplit(const IrFunc *f, Ref a, double *x) {
     free(copy);
 }
 
+/* Between doubles, in which this test holds all numbers, and what the code works on. */
+static void call_machine(int m, int f, const CallArgs *a, int lanes) {
+    const IrFunc *q = funcs[f];
+    float **packed = lq_alloc((size_t)(q->nin + q->nout + 1) * sizeof *packed);
+    const double **in = lq_alloc((size_t)(q->nin + 1) * sizeof *in);
+    double **out = lq_alloc((size_t)(q->nout + 1) * sizeof *out);
+    CallArgs b = *a;
+    for (int i = 0; i < q->nin; i++) {
+        int64_t n = ir_elements(q->ir, q->in[i]) * lanes;
+        in[i] = a->in[i], packed[i] = NULL;
+        if (!ir_is_single(q, q->in[i])) continue;
+        in[i] = (double *)(packed[i] = (float *)numbers(n));
+        for (int64_t k = 0; k < n; k++) packed[i][k] = (float)a->in[i][k];
+    }
+    for (int o = 0; o < q->nout; o++) {
+        bool pack = q->single && NODE(q->ir, q->out[o])->rank > 0;
+        packed[q->nin + o] = pack ? (float *)numbers(ir_elements(q->ir, q->out[o]) * lanes) : NULL;
+        out[o] = pack ? (double *)packed[q->nin + o] : a->out[o];
+    }
+    b.in = in, b.out = out;
+    backend_native.call(machine[m], f, &b);
+    for (int i = 0; i < q->nin + q->nout; i++) {
+        for (int64_t k = 0; i >= q->nin && packed[i] && k < ir_elements(q->ir, q->out[i - q->nin]) * lanes; k++) a->out[i - q->nin][k] = packed[i][k];
+        free(packed[i]);
+    }
+    free(packed), free(in), free(out);
+}
+
 /* in: 8 lanes (uniform inputs: once); out: what the optimised code with 8 lanes gives. */
 static bool run_everywhere(int f, const double *const *in, double *const *out, uint32_t step) {
     const IrFunc *q = funcs[f];
     current = owner[f]->path;
     double *scratch = numbers((fused[f]->scratch + waved[f]->scratch) * LANES);
     CallArgs a = {.in = in, .out = out, .scratch = scratch, .seed = SEED, .step = step, .chains = chains};
-    backend_native.call(machine[O1_W8], f, &a);
+    call_machine(O1_W8, f, &a, LANES);
     double **other = lq_alloc((size_t)(q->nout + 1) * sizeof *other);
     const double **one = lq_alloc((size_t)(q->nin + 1) * sizeof *one);
     for (int o = 0; o < q->nout; o++) other[o] = numbers(ir_elements(q->ir, q->out[o]) * LANES);
     a.out = other;
     bool ok = true;
     for (int m = O0_W8; m <= WAVES && ok; m += WAVES - O0_W8) {
-        backend_native.call(machine[m], f, &a);
+        call_machine(m, f, &a, LANES);
         for (int o = 0; o < q->nout && ok; o++)
             for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[m], l, o, other[o], LANES, l, out[o]);
     }
@@ -242,7 +275,7 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
             double *copy = numbers(n);
             for (int64_t k = 0; k < n; k++) {
                 double v = uniform ? in[i][k] : in[i][k * LANES + lane];
-                copy[sites ? kernel_place(row_of(q, q->in[i]), k) : k] = v;
+                copy[sites ? kernel_place(row_of(q, q->in[i]), k) : k] = ir_is_single(q, q->in[i]) ? single_of(v) : v;
             }
             one[i] = copy;
         }
@@ -252,7 +285,7 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
             int m = single_machine[which % 3];
             who = machine_name[m];
             CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = same_chain};
-            backend_native.call(machine[m], f, &b);
+            call_machine(m, f, &b, 1);
             for (int o = 0; o < q->nout && sites; o++) unsplit(q, q->out[o], other[o]);
         }
         for (int o = 0; o < q->nout && ok; o++) ok = compare(f, who, lane, o, other[o], 1, 0, out[o]);
@@ -362,7 +395,7 @@ static bool run_slope(Prog *p, struct Slope *s) {
     }
     double **value = outputs(&s->value, LANES), **g = outputs(&s->grad, LANES);
     bool ok = run_everywhere(s->at, (const double *const *)x, value, 0) && run_everywhere(s->at + 1, (const double *const *)x, g, 0);
-    if (ok && p->smooth) {
+    if (ok && p->smooth && !single_precision) {
         for (int i = 0; i < s->nin; i++)                 /* lane 0 */
             for (int64_t k = 0; k < ir_elements(s->value.ir, s->in[i]); k++) x[i][k] = x[i][k * LANES];
         for (int i = 0; i < s->grad.nout; i++)
@@ -387,7 +420,7 @@ static void check_identities(const Prog *p, const SampleTask *t, double *const *
     for (int i = 0; i < p->s.plan->tasks.n; i++) {
         ReportTask *r = p->s.plan->tasks.data[i]->report;
         size_t length = r && r->name ? strlen(r->name) : 0;
-        if (p->s.plan->tasks.data[i]->kind != TASK_REPORT || r->inputs.n == 0 || r->inputs.data[0].sample != t || length < 5 || strcmp(r->name + length - 5, "_left")) continue;
+        if (p->s.plan->tasks.data[i]->kind != TASK_REPORT || r->inputs.n == 0 || r->inputs.data[0].sample != t || length < 5 || strcmp(r->name + length - 5, "_left") || single_precision) continue;
         double **one = lq_alloc((size_t)(r->eval.nin + 1) * sizeof *one), **left = outputs(&r->eval, 1);
         for (int k = 0; k < r->eval.nin; k++) {
             int64_t n = ir_elements(r->eval.ir, r->eval.in[k]);
@@ -575,11 +608,12 @@ int main(int argc, char **argv) {
     const char *seed = "1", *keep = NULL;
     Paths all = {0};
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--many") && i + 1 < argc) many = atoi(argv[++i]);
+        if (!strcmp(argv[i], "--single")) single_precision = true;
+        else if (!strcmp(argv[i], "--many") && i + 1 < argc) many = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--seed") && i + 1 < argc) seed = argv[++i];
         else if (!strcmp(argv[i], "--jobs") && i + 1 < argc) jobs = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--keep") && i + 1 < argc) keep = argv[++i];
-        else if (argv[i][0] == '-') return fprintf(stderr, "usage: agree [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]\n"), 2;
+        else if (argv[i][0] == '-') return fprintf(stderr, "usage: agree [--single] [--many N] [--seed S] [--keep DIR] [--jobs J] [FILE ...]\n"), 2;
         else vec_push(&all, argv[i]);
     }
     bool files = all.n > 0;
