@@ -63,6 +63,7 @@ lqft_executable(agree lqft_compiler agreement/agree.c)
 target_compile_definitions(agree PRIVATE AGREE_DIR="${TESTS}/agreement" LQFT_STDLIB="${CMAKE_CURRENT_SOURCE_DIR}/stdlib")
 lqft_test(agreement.quick quick 120 agree --many 30)
 lqft_test(agreement full 600 agree)
+lqft_test(agreement.single full 600 agree --single --many 60)
 
 # ---- the whole program ---------------------------------------------------------------------------
 function(lqft_script name label seconds script)
@@ -84,6 +85,7 @@ lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.verdicts full 240 physics/verdicts.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(physics.single full 240 physics/run.py --single --lqft $<TARGET_FILE:lqft> "exact 2x2" "phi4 8x8" "phi4 free 8x8")
 
 # ---- speed, and what it rests on -----------------------------------------------------------------
 lqft_executable(allocations lqft_compiler bench/allocations.c)

@@ -205,7 +205,8 @@ typedef struct IrFunc {
  * of such an array is rounded to it.  The body of a map of rank >= 1, and that of any
  * reduction, is evaluated in single precision: constants, indices, random numbers and what
  * is read are rounded, and so is the result of each operation; fma rounds once; the functions
- * of vmath_list.h have a text in single precision, others are the double ones, rounded.  Terms are accumulated in double precision. */
+ * of vmath_list.h have a text in single precision, others are the double ones, rounded.
+ * Terms are accumulated in double precision. */
 
 static inline float single_of(double x) { return (float)x; }
 /* A uniform number stays below 1. */

@@ -96,7 +96,7 @@ static int add(Prog *p, IrFunc *f) {
     KProgram *k = fuse(f, arena);
     broken = kernel_verify(k);
     if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
-    kernel_plan_for_cache(6000);
+    kernel_plan_for_cache(single_precision ? 2000 : 6000);
     KProgram *w = fuse(f, arena);
     kernel_plan_for_cache(0);
     broken = kernel_verify(w);

@@ -6,11 +6,12 @@
 On some examples and on N generated programs (gen.py), with small settings:
   threads    1, 2 and 4 threads print the same JSON, apart from times and files written
   chains     chain c is the same, byte for byte, in runs of 1, 3, 8, 11 and 16 chains
-             (1 to 8 lanes in a block, full and partly filled blocks)
+             (1 to 8 lanes in a block, 16 in single precision; full and partly filled blocks)
   devices    the interpreter, code without optimisation and optimised code print the
              same JSON
   seeds      the same seed gives the same run, another seed another
-  draws      a longer run begins with the shorter one"""
+  draws      a longer run begins with the shorter one
+The examples once more in single precision."""
 import argparse
 import array
 import concurrent.futures
@@ -33,6 +34,7 @@ EXAMPLES = {                       # settings that make them small
     "langevin.lqft": ["L=4"],
 }
 COUNTS = (1, 3, 8, 11, 16)
+SINGLE = ("phi4.lqft", "xy.lqft", "tempering.lqft", "langevin.lqft")
 MACHINE = {"seconds", "warmup_seconds", "compile_seconds", "timing", "files"}
 
 
@@ -154,6 +156,7 @@ def main():
     a.add_argument("--jobs", type=int, default=2)
     o = a.parse_args()
     jobs = [(o.lqft, os.path.join(ROOT, "examples", n), s, {"xy.lqft": "vortex_density", "oscillator.lqft": "x", "complex_langevin.lqft": "abs(z)", "langevin.lqft": "phi2"}.get(n, "M")) for n, s in EXAMPLES.items()]
+    jobs += [(lqft, path, [*s, "precision=single"], what) for lqft, path, s, what in jobs if os.path.basename(path) in SINGLE]
     with tempfile.TemporaryDirectory() as programs:
         if o.many:
             subprocess.run([sys.executable, os.path.join(HERE, "gen.py"), "--seed", o.seed, "--count", str(o.many), "--out", programs], check=True)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Runs the examples at the points of cases.py and compares with the known values.
 
-    tests/physics/run.py [--quick] [--seed N] [--lqft PATH] [NAME …]
+    tests/physics/run.py [--quick] [--single] [--seed N] [--lqft PATH] [NAME …]
 
 A comparison passes when |value - expected| <= 4 sigma, sigma combining the error that
 lqft reports with that of the expected value.  Every error must also be at most 1 % of its
 value (except where a case says `loose`, and for lists), so that passing means something.
-NAME selects the cases whose name contains it.
+NAME selects the cases whose name contains it.  --single runs them in single precision: the
+same values are expected, since rounding moves them by far less than their errors.
 
 False alarms: a correct program exceeds 4 sigma in one of 16000 comparisons.  The last
 line but one gives the number of comparisons made and the chance that any of them does so:
@@ -31,9 +32,9 @@ LIMIT = 4.0
 PRECISION = 0.01
 
 
-def run(lqft, case, seed):
+def run(lqft, case, seed, single=False):
     with tempfile.TemporaryDirectory() as folder:
-        command = [lqft, "run", os.path.join(ROOT, case.file), *case.arguments.split(),
+        command = [lqft, "run", os.path.join(ROOT, case.file), *case.arguments.split(), *(["precision=single"] if single else []),
                    "--json", "--quiet", "--seed", str(seed), "--out", os.path.join(folder, "out")]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
@@ -70,6 +71,7 @@ def compare(case, report):
 def main():
     options = argparse.ArgumentParser(description="compare the examples with known values")
     options.add_argument("--quick", action="store_true", help="the cases marked quick only")
+    options.add_argument("--single", action="store_true", help="in single precision")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--lqft", default=os.path.join(ROOT, "build", "lqft"))
     options.add_argument("names", nargs="*", metavar="NAME")
@@ -80,7 +82,7 @@ def main():
             continue
         start = time.monotonic()
         try:
-            results = list(compare(case, run(o.lqft, case, o.seed)))
+            results = list(compare(case, run(o.lqft, case, o.seed, o.single)))
         except (RuntimeError, OSError, ValueError, KeyError, TypeError, IndexError) as problem:
             results = [("", 0.0, f"{type(problem).__name__}: {problem}")]
         complaints = [f"{name} {complaint}" for name, _, complaint in results if complaint]
