@@ -96,7 +96,7 @@ static int add(Prog *p, IrFunc *f) {
     KProgram *k = fuse(f, arena);
     broken = kernel_verify(k);
     if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
-    kernel_plan_for_cache(single_precision ? 2000 : 6000);
+    kernel_plan_for_cache(single_precision ? 3000 : 6000);
     KProgram *w = fuse(f, arena);
     kernel_plan_for_cache(0);
     broken = kernel_verify(w);
@@ -638,7 +638,7 @@ int main(int argc, char **argv) {
         snprintf(command, sizeof command, "rm -r '%s'", temporary);
         if (system(command) != 0) perror("agree");
     } else if (!files) printf("the programs are in %s\n", keep ? keep : temporary);
-    bool waved = files || waves >= 10;
-    if (!waved) printf("FAILED  fewer than ten loops ran in waves\n");
+    bool waved = files || waves >= (single_precision ? 5 : 10);      /* rows of half the bytes */
+    if (!waved) printf("FAILED  too few loops ran in waves\n");
     return failed || !typed || !waved;
 }
