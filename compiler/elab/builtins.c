@@ -187,6 +187,16 @@ static const Value *call_vary(Elab *e, int which, int n, const Value *const *arg
     return param_vary(e, args[0], args[1], args[2], at);
 }
 
+/* ---- one element at a time ---------------------------------------------------------------------- */
+
+static const Value *call_local(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)n;
+    if (builtins[which].detail == 0) return elab_difference(e, args, arg_at, at);
+    return elab_colour(e, builtins[which].detail == 2, args, arg_at, at);
+}
+
+bool builtin_wants_function(int which) { return builtins[which].call == call_local; }
+
 /* ---- distributions ------------------------------------------------------------------------------- */
 
 static const Value *call_dist(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
@@ -224,6 +234,7 @@ static const Builtin builtins[] = {
     {"volume", 1, 1, call_size, 0},        {"size", 1, 1, call_size, 0},          {"step", 1, 1, call_size, 1},
     {"extent", 2, 2, call_extent, 0},      {"position", 1, 1, call_position, 0},  {"vary", 3, 3, call_vary, 0},
     {"sites", 1, 1, call_sites, 0},
+    {"difference", 3, 3, call_local, 0},   {"colour", 2, 2, call_local, 1},       {"colours", 2, 2, call_local, 2},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
 };

@@ -120,7 +120,7 @@ typedef struct Target {
     Env         *env;
 } Target;
 
-typedef enum FieldKind { FIELD_REAL, FIELD_POSITIVE, FIELD_ANGLE, FIELD_COMPLEX } FieldKind;
+typedef enum FieldKind { FIELD_REAL, FIELD_POSITIVE, FIELD_ANGLE, FIELD_COMPLEX, FIELD_SPIN } FieldKind;
 
 typedef struct FieldInfo {
     const char *name;
@@ -272,6 +272,10 @@ const Value *param_vary(Elab *e, const Value *f, const Value *param, const Value
 const Value *param_named(const Elab *e, const char *name);
 
 /* ---- elab_grad.c ---- */
+/* ==== elab_local.c: one element of a field at a time ==== */
+const Value *elab_difference(Elab *e, const Value *const *args, const Span *arg_at, Span at);
+const Value *elab_colour(Elab *e, bool count, const Value *const *args, const Span *arg_at, Span at);
+
 const Value *elab_grad(Elab *e, Env *env, const Expr *call);
 
 /* ---- elab_stmt.c ---- */
@@ -285,6 +289,8 @@ void elab_sampler_body(Elab *e, Env *env, const Block *b);
 int  builtin_find(const char *name);                 /* -1: none */
 const char *const *builtin_names(int *n);
 const Value *builtin_call(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at);
+/* Is its first argument a function, also where the name of an action is its value? */
+bool builtin_wants_function(int which);
 const Value *builtin_value(Elab *e, const char *name, Span at);   /* pi, inf, … or NULL */
 
 /* ==== model.c =================================================================== */

@@ -440,7 +440,8 @@ static const Value *elab_call_expr(Elab *e, Env *env, const Expr *x) {
     if (x->n > MAX_ARGS || x->nopts > MAX_ARGS) return ELAB_FAIL(e, "E0217", x->at, "more than %d arguments", MAX_ARGS);
     bool bad = false;
     for (int i = 0; i < x->n; i++) {
-        args[i] = elab_expr(e, env, x->list[i]);
+        bool function = i == 0 && f->u.func.kind == FN_BUILTIN && builtin_wants_function(f->u.func.builtin);
+        args[i] = function ? elab_callee(e, env, x->list[i]) : elab_expr(e, env, x->list[i]);
         at[i] = x->list[i]->at;
         bad |= args[i]->kind == VK_ERROR;
     }

@@ -129,8 +129,24 @@ static int active_prefix(Elab *e, Sym *prefix, Span at) {
     return n;
 }
 
+/* A field of spins takes two values: nothing depends on it smoothly. */
+static bool has_spins(Elab *e, const Value *f, Span at) {
+    if (f->u.func.kind != FN_TARGET) return false;
+    const Target *t = f->u.func.target;
+    for (int i = 0; i < t->n; i++) {
+        if (t->fields[i]->kind != FIELD_SPIN) continue;
+        Diag *d = elab_error(e, "E0506", t->density->at, "the spins `%s` are +1 or -1, so that the density has no derivative by them", t->fields[i]->name);
+        diag_label(&e->front->sink, d, t->fields[i]->at, "declared here");
+        diag_label(&e->front->sink, d, at, "the derivative is taken here");
+        diag_help(&e->front->sink, d, "choose a method that takes no derivatives, such as local updates");
+        return true;
+    }
+    return false;
+}
+
 static const Value *grad_of_function(Elab *e, const Value *f, const Value *q, Span at) {
     Parts p = {.n = 0};
+    if (has_spins(e, f, at)) return value_error();
     if (!collect_parts(e, q, &p, at)) return value_error();
     Sym prefix[IR_MAX_RANK];
     int nprefix = active_prefix(e, prefix, at);

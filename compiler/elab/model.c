@@ -352,7 +352,8 @@ static double elements(IndexSet *const *sets, int n) {
 
 static void declare_field(Model *m, Arena *arena, const Decl *d) {
     static const struct { const char *name; FieldKind kind; } kinds[] = {
-        {"real", FIELD_REAL}, {"positive", FIELD_POSITIVE}, {"angle", FIELD_ANGLE}, {"complex", FIELD_COMPLEX}};
+        {"real", FIELD_REAL}, {"positive", FIELD_POSITIVE}, {"angle", FIELD_ANGLE}, {"complex", FIELD_COMPLEX},
+        {"spin", FIELD_SPIN}};
     Elab *e = m->elab;
     for (int k = 0; k < d->nnames; k++) {
         FieldInfo *f = arena_alloc(arena, sizeof *f);
@@ -370,7 +371,7 @@ static void declare_field(Model *m, Arena *arena, const Decl *d) {
             if (d->type && d->type->kind == EX_NAME && !strcmp(d->type->name, kinds[i].name)) f->kind = kinds[i].kind, known = true;
         }
         if (!known) {
-            Diag *g = elab_error(e, "E0229", d->type ? d->type->at : d->at, "a field is real, positive, angle or complex");
+            Diag *g = elab_error(e, "E0229", d->type ? d->type->at : d->at, "a field is real, positive, angle, complex or spin");
             const char *near = d->type && d->type->kind == EX_NAME ? diag_nearest(d->type->name, names, LQ_COUNT(names)) : NULL;
             if (near) diag_help(&e->front->sink, g, "did you mean `%s`?", near);
         }

@@ -189,11 +189,36 @@ static const Value *field_shape(Elab *e, const FieldInfo *f, double c) {
     return v;
 }
 
+/* Spins: the signs of symmetric numbers, or of what is given; all up when cold. */
+static const Value *start_spins(Model *m, const FieldInfo *f, const Expr *start, bool cold) {
+    Elab *e = m->elab;
+    const Value *v = field_shape(e, f, 1), *half = value_const(e, 0.5, f->at);
+    if (cold) return v;
+    if (start) {
+        v = elab_expr(e, e->globals, start);
+        if (v->kind == VK_DIST) v = elab_draw(e, v, start->at);
+        if (v->kind != VK_ERROR) v = value_number(e, v, start->at, "`start`");
+        if (v->kind != VK_ERROR) v = value_binary(e, OP_ADD, field_shape(e, f, 0), v, start->at, start->at);
+        if (v->kind == VK_ERROR) return v;
+        if (v->u.num.complex) return ELAB_FAIL(e, "E0314", start->at, "a complex start for the spins `%s`", f->name);
+    } else {
+        Value *dist = value_new(e, VK_DIST, f->at);
+        dist->u.dist.kind = DIST_UNIFORM;
+        dist->u.dist.a = field_shape(e, f, -1), dist->u.dist.b = value_const(e, 1, f->at);
+        v = elab_draw(e, dist, f->at);
+        if (v->kind == VK_ERROR) return v;
+    }
+    /* sign(sign(v) + 1/2): also 0 becomes a spin */
+    return value_map1(e, SC_SIGN, value_binary(e, OP_ADD, value_map1(e, SC_SIGN, v, f->at), half, f->at, f->at), f->at);
+}
+
 static const Value *start_value(Model *m, const FieldInfo *f, const Expr *start) {
     Elab *e = m->elab;
     const Value *zero = field_shape(e, f, 0), *one = value_const(e, 1, f->at);
     bool hot = !start || (start->kind == EX_NAME && !strcmp(start->name, "hot"));
-    if (start && start->kind == EX_NAME && !strcmp(start->name, "cold")) return zero;
+    bool cold = start && start->kind == EX_NAME && !strcmp(start->name, "cold");
+    if (f->kind == FIELD_SPIN) return start_spins(m, f, cold || hot ? NULL : start, cold);
+    if (cold) return zero;
     Value *dist = value_new(e, VK_DIST, f->at);
     dist->u.dist.kind = f->kind == FIELD_ANGLE ? DIST_UNIFORM : DIST_NORMAL;
     dist->u.dist.a = f->kind == FIELD_ANGLE ? value_binary(e, OP_SUB, zero, value_const(e, M_PI, f->at), f->at, f->at) : zero;

@@ -47,7 +47,7 @@ static double normal_number(uint32_t draw, int64_t site) {
 static void fill_field(const FieldInfo *f, double *x, int64_t n, uint32_t draw) {
     for (int64_t k = 0; k < n; k++) {
         double v = normal_number(draw, k);
-        x[k] = f->kind == FIELD_POSITIVE ? exp(0.5 * v) : f->kind == FIELD_ANGLE ? 1.5 * v : v;
+        x[k] = f->kind == FIELD_POSITIVE ? exp(0.5 * v) : f->kind == FIELD_ANGLE ? 1.5 * v : f->kind == FIELD_SPIN ? (v < 0 ? -1 : 1) : v;
     }
 }
 
