@@ -52,7 +52,7 @@ lqft_executable(test_fuse lqft_compiler ir/test_fuse.c backend/kbuild.c backend/
 lqft_test(ir.fuse quick 120 test_fuse)
 
 lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c backend/keval.c)
-lqft_test(backend.llvm quick 120 test_llvm 0)
+lqft_test(backend.llvm quick 300 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
 
 lqft_executable(test_object lqft_compiler backend/test_object.c backend/kbuild.c)
@@ -61,7 +61,7 @@ lqft_test(backend.object quick 120 test_object)
 # Random programs through every executor; generated with Python.
 lqft_executable(agree lqft_compiler agreement/agree.c)
 target_compile_definitions(agree PRIVATE AGREE_DIR="${TESTS}/agreement" LQFT_STDLIB="${CMAKE_CURRENT_SOURCE_DIR}/stdlib")
-lqft_test(agreement.quick quick 120 agree --many 30)
+lqft_test(agreement.quick quick 300 agree --many 30)
 lqft_test(agreement full 600 agree)
 lqft_test(agreement.single full 600 agree --single --many 60)
 
