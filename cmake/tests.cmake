@@ -31,6 +31,8 @@ foreach(name io philox stats threads vmath)
   lqft_executable(test_${name} lqft_runtime numerics/test_${name}.c)
   lqft_test(numerics.${name} quick 120 test_${name})
 endforeach()
+target_link_libraries(test_vmath PRIVATE quadmath) # references; comes with gcc
+lqft_test(numerics.vmath.full full 300 test_vmath full)
 lqft_executable(test_random lqft_runtime numerics/test_random.c)
 lqft_test(numerics.random full 120 test_random)
 # times things: nothing else may run

@@ -1,5 +1,5 @@
 /* vmath.c — elementary functions over arrays: loops over the kernels of
- * vmath_kernels.h, and over the C library for the rest.  See vmath.h. */
+ * vmath_kernels.h.  See vmath.h. */
 #if defined(__GNUC__) && !defined(__clang__)
 /* vectorise; both options leave every result as it is */
 #pragma GCC optimize("O3", "no-math-errno", "no-trapping-math")
@@ -10,8 +10,6 @@
 #include "vmath_list.h"
 #include "vmath_rare.h"
 
-#include <math.h>
-
 #define KERNEL(name)                                                         \
     LQ_CLONES void lqm_##name(double *restrict out, const double *restrict x, \
                               int n)                                         \
@@ -20,6 +18,7 @@
     }
 
 VMATH_1(KERNEL)
+VMATH_SPECIAL_1(KERNEL)
 
 #define KERNEL_2(name)                                                          \
     LQ_CLONES void lqm_##name(double *restrict out, const double *restrict x,    \
@@ -29,6 +28,7 @@ VMATH_1(KERNEL)
     }
 
 VMATH_2(KERNEL_2)
+VMATH_SPECIAL_2(KERNEL_2)
 
 /* The text for all, then another way for the few that are rare: which of the two an
  * element gets depends on that element only. */
@@ -51,23 +51,4 @@ VMATH_2(KERNEL_2)
     }
 
 VMATH_RARE(KERNEL_RARE)
-
-#define LIBRARY(name)                                                         \
-    void lqm_##name(double *restrict out, const double *restrict x, int n)    \
-    {                                                                         \
-        for (int i = 0; i < n; i++) out[i] = name(x[i]);                      \
-    }
-
-LIBRARY(erf)
-LIBRARY(erfc)
-
-void lqm_lgamma(double *restrict out, const double *restrict x, int n)
-{
-    int sign; /* lgamma itself writes a global */
-    for (int i = 0; i < n; i++) out[i] = lgamma_r(x[i], &sign);
-}
-
-void lqm_pow(double *restrict out, const double *restrict x, const double *restrict y, int n)
-{
-    for (int i = 0; i < n; i++) out[i] = pow(x[i], y[i]);
-}
+VMATH_SPECIAL_RARE(KERNEL_RARE)

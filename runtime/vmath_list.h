@@ -2,7 +2,8 @@
  *
  *   VMATH_1(X): X(name) one argument      VMATH_2(X): X(name) two
  *   VMATH_RARE(X): X(name) of one argument, with a text name_rare or trig_rare for
- *                  arguments that an out-of-line function of the runtime takes */
+ *                  arguments that an out-of-line function of the runtime takes
+ *   VMATH_SPECIAL_1, _2, _RARE: the same of vmath_special.h */
 #ifndef LQFT_VMATH_LIST_H
 #define LQFT_VMATH_LIST_H
 
@@ -11,5 +12,9 @@
     X(asin) X(acos) X(atan) X(sigmoid) X(softplus)
 #define VMATH_2(X) X(atan2)
 #define VMATH_RARE(X) X(sin, trig_rare) X(cos, trig_rare) X(tan, trig_rare)
+
+#define VMATH_SPECIAL_1(X) X(erf) X(erfc) X(bessel_ratio) X(log_i0)
+#define VMATH_SPECIAL_2(X) X(pow)
+#define VMATH_SPECIAL_RARE(X) X(lgamma, gamma_rare) X(digamma, gamma_rare)
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vmath_coef.h"
+#include "vmath_coef_special.h"
 
 #define LQ_INLINE static inline __attribute__((always_inline))
 #define K_SIGN 0x8000000000000000u
@@ -95,6 +96,7 @@ LQ_INLINE float kf_float(uint32_t u)
 #undef v_fma
 #undef v_sqrt
 #undef v_abs
+#undef v_rint
 #undef v_bits
 #undef v_real
 #if VM_SINGLE
@@ -109,6 +111,7 @@ LQ_INLINE float kf_float(uint32_t u)
 #define v_fma(a, b, c) __builtin_fmaf(a, b, c)
 #define v_sqrt(a) __builtin_sqrtf(a)
 #define v_abs(a) __builtin_fabsf(a)
+#define v_rint(a) __builtin_rintf(a)
 #define v_bits(a) kf_bits(a)
 #define v_real(a) kf_float(a)
 #else
@@ -123,6 +126,7 @@ LQ_INLINE float kf_float(uint32_t u)
 #define v_fma(a, b, c) __builtin_fma(a, b, c)
 #define v_sqrt(a) __builtin_sqrt(a)
 #define v_abs(a) __builtin_fabs(a)
+#define v_rint(a) __builtin_rint(a)
 #define v_bits(a) k_bits(a)
 #define v_real(a) k_double(a)
 #endif

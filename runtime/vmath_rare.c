@@ -1,9 +1,11 @@
-/* vmath_rare.c — sin, cos and tan of huge arguments: x/π modulo 2 with as many bits of
+/* vmath_rare.c — gamma functions of negative arguments; sin, cos and tan of huge ones: x/π modulo 2 with as many bits of
  * 1/π as matter (Payne and Hanek, ACM SIGNUM Newsletter 18 (1983) 19), then the
  * polynomials of vmath_text.h. */
 #include "vmath_rare.h"
 
 #include "vmath_kernels.h"
+
+#include <math.h>
 
 typedef unsigned __int128 Wide;
 
@@ -79,6 +81,31 @@ double lq_rare_tan(double x)
     if (!(a < V_INFINITY)) return V_NAN;
     Angle t = reduce(a, 1, false, D_PI_2_1, D_PI_2_2);
     return flip(k_tan_quarter_turns(t.r, t.c, t.n), x);
+}
+
+double lq_rare_lgamma(double x)
+{
+    int sign; /* lgammal itself writes a global */
+    return (double)lgammal_r(x, &sign);
+}
+
+/* ψ(x) = ψ(1 - x) - π cot(πx), in long double: the zeros between the poles cost digits */
+double lq_rare_digamma(double x)
+{
+    long double fraction = (long double)x - rintl(x), turned = 0;
+    if (fraction == 0 || isinf(x)) return V_NAN;
+    if (fabsl(fraction) != 0.5L) turned = M_PIl / tanl(M_PIl * fraction);
+    return (double)(k_digamma(1 - x) - turned);
+}
+
+float lq_rare_lgammaf(float x)
+{
+    return (float)lq_rare_lgamma(x);
+}
+
+float lq_rare_digammaf(float x)
+{
+    return (float)lq_rare_digamma(x);
 }
 
 /* Single precision by way of double, whose errors round away. */

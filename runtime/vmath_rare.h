@@ -11,4 +11,11 @@ float lq_rare_sinf(float x);
 float lq_rare_cosf(float x);
 float lq_rare_tanf(float x);
 
+/* x < 0.  The logarithm of |Γ(x)| has a zero between any two poles, where its relative
+ * error would grow: it is made from the C library's function for long double. */
+double lq_rare_lgamma(double x);
+double lq_rare_digamma(double x);
+float lq_rare_lgammaf(float x);
+float lq_rare_digammaf(float x);
+
 #endif

@@ -5,12 +5,23 @@
 #endif
 #include "vmath.h"
 
+#include "vmath_kernels.h"
+#undef VM_SINGLE
 #define VM_SINGLE 1
 #include "vmath_machine.h"
 #include "vmath_text.h"
 
 #include "vmath_list.h"
 #include "vmath_rare.h"
+
+/* By way of double. */
+#define SPECIAL(name) LQ_INLINE float kf_##name(float x) { return (float)k_##name(x); }
+#define SPECIAL_2(name) LQ_INLINE float kf_##name(float x, float y) { return (float)k_##name(x, y); }
+#define SPECIAL_RARE(name, rare) SPECIAL(name)
+VMATH_SPECIAL_1(SPECIAL)
+VMATH_SPECIAL_2(SPECIAL_2)
+VMATH_SPECIAL_RARE(SPECIAL_RARE)
+#define kf_gamma_rare k_gamma_rare
 
 #define KERNEL(name)                                                                   \
     LQ_CLONES void lqmf_##name(float *restrict out, const float *restrict x, int n)    \
@@ -19,6 +30,7 @@
     }
 
 VMATH_1(KERNEL)
+VMATH_SPECIAL_1(KERNEL)
 
 #define KERNEL_2(name)                                                                 \
     LQ_CLONES void lqmf_##name(float *restrict out, const float *restrict x,           \
@@ -28,6 +40,7 @@ VMATH_1(KERNEL)
     }
 
 VMATH_2(KERNEL_2)
+VMATH_SPECIAL_2(KERNEL_2)
 
 /* As in vmath.c: the text for all, then another way for the few that are rare. */
 #define KERNEL_RARE(name, rare)                                                        \
@@ -47,3 +60,4 @@ VMATH_2(KERNEL_2)
     }
 
 VMATH_RARE(KERNEL_RARE)
+VMATH_SPECIAL_RARE(KERNEL_RARE)

@@ -8,7 +8,7 @@
  *   vreal vint vbool            a number, an integer as wide as it, a truth value
  *   VFN(type, name, args) {…}   defines a function; VDO(name, args) calls it
  *   v_k(c) v_ki(c)              constants
- *   v_add v_sub v_mul v_div v_fma v_sqrt v_neg v_abs
+ *   v_add v_sub v_mul v_div v_fma v_sqrt v_neg v_abs v_rint
  *   v_lt v_le v_eq v_ne  v_and v_or v_not  v_sel(b, x, y)  v_seli(b, i, j)
  *   v_bits(x) v_real(i)         the same bits as an integer, as a number
  *   v_iadd v_isub v_iand v_ior v_ixor  v_shl(i, n) v_shr(i, n)
@@ -217,13 +217,18 @@ VFN(vreal, log, vreal x)
     return VDO(log_edges, x, VDO(log_parts, v_sub(m, v_k(1)), e, v_k(0)));
 }
 
-/* log((1 + x)·2^more), x > -1 finite */
-VFN(vreal, log1p_shifted, vreal x, vreal more)
+/* log((1 + x + xl)·2^more), x > -1 finite, xl below its last place */
+VFN(vreal, log1p_pair, vreal x, vreal xl, vreal more)
 {
     vreal u = v_add(v_k(1), x), back = v_sub(u, v_k(1));
     vreal lost = v_add(v_sub(v_k(1), v_sub(u, back)), v_sub(x, back)); /* u + lost = 1 + x */
     vreal e, m = VDO(split, u, &e);
-    return VDO(log_parts, v_sub(m, v_k(1)), v_add(e, more), v_div(lost, u));
+    return VDO(log_parts, v_sub(m, v_k(1)), v_add(e, more), v_div(v_add(lost, xl), u));
+}
+
+VFN(vreal, log1p_shifted, vreal x, vreal more)
+{
+    return VDO(log1p_pair, x, v_k(0), more);
 }
 
 VFN(vreal, log1p, vreal x)

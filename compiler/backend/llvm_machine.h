@@ -41,6 +41,11 @@ static inline Val lm_real(const Machine *m, double c) {
 static inline Val lm_int(const Machine *m, uint64_t c) {
     return lm_splat(m->bits, LLVMConstInt(lm_scalar(m->bits), c, 0));
 }
+/* The machine for as many doubles. */
+static inline Machine lm_wide(const Machine *m) {
+    bool vector = LLVMGetTypeKind(m->real) == LLVMVectorTypeKind;
+    return lm_machine(m->u, vector ? LLVMVectorType(m->u->f64, LLVMGetVectorSize(m->real)) : m->u->f64);
+}
 static inline Val lm_call(const Machine *m, const char *name, Val a, Val b, Val c, unsigned n) {
     Val args[3] = {a, b, c};
     return l_intrinsic(m->u, name, m->real, args, n);
@@ -64,6 +69,7 @@ static inline Val lm_cmp(const Machine *m, LLVMRealPredicate p, Val a, Val b) {
 #define v_fma(a, b, c) lm_call(mach, "llvm.fma", a, b, c, 3)
 #define v_sqrt(a) lm_call(mach, "llvm.sqrt", a, NULL, NULL, 1)
 #define v_abs(a) lm_call(mach, "llvm.fabs", a, NULL, NULL, 1)
+#define v_rint(a) lm_call(mach, "llvm.rint", a, NULL, NULL, 1)
 #define v_lt(a, b) lm_cmp(mach, LLVMRealOLT, a, b)
 #define v_le(a, b) lm_cmp(mach, LLVMRealOLE, a, b)
 #define v_eq(a, b) lm_cmp(mach, LLVMRealOEQ, a, b)

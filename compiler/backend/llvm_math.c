@@ -6,6 +6,7 @@
 #include "llvm_machine.h"
 
 #include "../../runtime/vmath_coef.h"
+#include "../../runtime/vmath_coef_special.h"
 #include "../../runtime/vmath_list.h"
 
 #define VM(name) double_##name
@@ -15,6 +16,7 @@
 #define V_EXP_BITS 11
 #define V_BIAS 1023
 #include "../../runtime/vmath_text.h"
+#include "../../runtime/vmath_special.h"
 
 #undef VM
 #undef VC
@@ -30,6 +32,29 @@
 #define V_BIAS 127
 #include "../../runtime/vmath_text.h"
 
+/* The special functions in single precision, by way of double. */
+static Val widened(const Machine *wide, Val a) { return LLVMBuildFPExt(wide->u->b, a, wide->real, ""); }
+static Val narrowed(const Machine *m, Val a) { return LLVMBuildFPTrunc(m->u->b, a, m->real, ""); }
+
+#define X(f)                                             \
+    static Val single_##f(Machine *m, Val a) {           \
+        Machine wide = lm_wide(m);                       \
+        return narrowed(m, double_##f(&wide, widened(&wide, a))); \
+    }
+VMATH_SPECIAL_1(X)
+#define X_RARE(f, rare) X(f)
+VMATH_SPECIAL_RARE(X_RARE)
+#undef X
+#undef X_RARE
+#define X(f)                                             \
+    static Val single_##f(Machine *m, Val a, Val b) {    \
+        Machine wide = lm_wide(m);                       \
+        return narrowed(m, double_##f(&wide, widened(&wide, a), widened(&wide, b))); \
+    }
+VMATH_SPECIAL_2(X)
+#undef X
+#define single_gamma_rare double_gamma_rare     /* a comparison: the type is its operand's */
+
 typedef Val Emit(Machine *m, Val a);
 typedef Val Emit2(Machine *m, Val a, Val b);
 
@@ -40,13 +65,13 @@ typedef struct MathRow { const char *name; MathText in_double, in_single; } Math
 
 static const MathRow rows[] = {
 #define X(f) {#f, {double_##f, NULL, NULL}, {single_##f, NULL, NULL}},
-    VMATH_1(X)
+    VMATH_1(X) VMATH_SPECIAL_1(X)
 #undef X
 #define X(f) {#f, {NULL, double_##f, NULL}, {NULL, single_##f, NULL}},
-    VMATH_2(X)
+    VMATH_2(X) VMATH_SPECIAL_2(X)
 #undef X
 #define X(f, rare) {#f, {double_##f, NULL, double_##rare}, {single_##f, NULL, single_##rare}},
-    VMATH_RARE(X)
+    VMATH_RARE(X) VMATH_SPECIAL_RARE(X)
 #undef X
 };
 

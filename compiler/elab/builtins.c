@@ -76,6 +76,11 @@ static const Value *call_op1(Elab *e, int which, int n, const Value *const *args
         const Value *c = complex_elementary(e, op == SC_TAN ? SC_COS : SC_COSH, v, at);
         return value_binary(e, OP_DIV, s, c, at, at);
     }
+    if (op == SC_SIGMOID) {         /* 1/(1 + e^-z) */
+        const Value *one = value_const(e, 1, at);
+        const Value *power = complex_elementary(e, SC_EXP, value_binary(e, OP_SUB, value_const(e, 0, at), v, at, at), at);
+        return value_binary(e, OP_DIV, one, value_binary(e, OP_ADD, one, power, at, at), at, at);
+    }
     const Value *out = complex_elementary(e, op, v, at);
     return out ? out : ELAB_FAIL(e, "E0206", at, "`%s` of a complex number is not defined here", builtins[which].name);
 }
@@ -223,6 +228,9 @@ static const Builtin builtins[] = {
     {"atan", 1, 1, call_op1, SC_ATAN},     {"sinh", 1, 1, call_op1, SC_SINH},     {"cosh", 1, 1, call_op1, SC_COSH},
     {"tanh", 1, 1, call_op1, SC_TANH},     {"asinh", 1, 1, call_op1, SC_ASINH},   {"acosh", 1, 1, call_op1, SC_ACOSH},
     {"atanh", 1, 1, call_op1, SC_ATANH},   {"erf", 1, 1, call_op1, SC_ERF},       {"lgamma", 1, 1, call_op1, SC_LGAMMA},
+    {"erfc", 1, 1, call_op1, SC_ERFC},     {"digamma", 1, 1, call_op1, SC_DIGAMMA},
+    {"log_i0", 1, 1, call_op1, SC_LOG_I0}, {"bessel_ratio", 1, 1, call_op1, SC_BESSEL_RATIO},
+    {"softplus", 1, 1, call_op1, SC_SOFTPLUS}, {"sigmoid", 1, 1, call_op1, SC_SIGMOID},
     {"sqrt", 1, 1, call_op1, SC_SQRT},     {"abs", 1, 1, call_op1, SC_ABS},       {"sign", 1, 1, call_op1, SC_SIGN},
     {"floor", 1, 1, call_op1, SC_FLOOR},   {"round", 1, 1, call_op1, SC_ROUND},
     {"atan2", 2, 2, call_op2, SC_ATAN2},   {"pow", 2, 2, call_op2, SC_POW},

@@ -4,7 +4,7 @@
  * have derivative 0; min, max and select pass everything to the branch they chose. */
 #include "diff.h"
 
-_Static_assert(SC_CONST == 42, "a new row of ops.def needs a derivative rule here");
+_Static_assert(SC_CONST == 48, "a new row of ops.def needs a derivative rule here");
 
 bool diff_is_flat(Op op) {
     return op == SC_SIGN || op == SC_FLOOR || op == SC_ROUND || (op >= SC_LT && op <= SC_NOT);
@@ -59,6 +59,17 @@ static Ref unary_rule(Ir *ir, Op op, Ref x, Ref y, Ref adj) {
         Ref bell = ir_unary(ir, SC_EXP, ir_unary(ir, SC_NEG, square(ir, x)));
         return times(ir, adj, ir_binary(ir, SC_MUL, ir_const(ir, 1.1283791670955126), bell));
     }
+    case SC_ERFC: return negated(ir, unary_rule(ir, SC_ERF, x, y, adj));
+    case SC_LGAMMA: return times(ir, adj, ir_unary(ir, SC_DIGAMMA, x));
+    case SC_LOG_I0: return times(ir, adj, ir_unary(ir, SC_BESSEL_RATIO, x));
+    case SC_BESSEL_RATIO: { /* 1 - y² - y/x, where y/x is ½ at 0 */
+        Ref slope = ir_select(ir, ir_binary(ir, SC_EQ, x, ir_const(ir, 0)), ir_const(ir, 0.5),
+                              ir_binary(ir, SC_DIV, y, x));
+        return times(ir, adj, sub(ir, sub(ir, one, square(ir, y)), slope));
+    }
+    case SC_SOFTPLUS: return times(ir, adj, ir_unary(ir, SC_SIGMOID, x));
+    case SC_SIGMOID: /* y(1 - y), the second factor without cancellation */
+        return times(ir, adj, ir_binary(ir, SC_MUL, y, ir_unary(ir, SC_SIGMOID, ir_unary(ir, SC_NEG, x))));
     default: return 0;
     }
 }
@@ -106,13 +117,14 @@ bool diff_rule(Ir *ir, Ref r, Ref adj, const bool *active, Ref *out, const char 
     case SC_NEG: case SC_ABS: case SC_SQRT: case SC_EXP: case SC_EXPM1: case SC_LOG: case SC_LOG1P:
     case SC_SIN: case SC_COS: case SC_TAN: case SC_ASIN: case SC_ACOS: case SC_ATAN: case SC_SINH:
     case SC_COSH: case SC_TANH: case SC_ASINH: case SC_ACOSH: case SC_ATANH: case SC_ERF:
+    case SC_ERFC: case SC_LGAMMA: case SC_LOG_I0: case SC_BESSEL_RATIO: case SC_SOFTPLUS: case SC_SIGMOID:
         out[0] = unary_rule(ir, op, a, r, adj);
         break;
     case SC_SIGN: case SC_FLOOR: case SC_ROUND:
     case SC_LT: case SC_LE: case SC_EQ: case SC_NE: case SC_AND: case SC_OR: case SC_NOT:
         break;
-    case SC_LGAMMA:
-        *why = "lgamma has no derivative here";
+    case SC_DIGAMMA:
+        *why = "digamma has no derivative here";
         return false;
     default:
         *why = "this operation has no derivative";

@@ -272,9 +272,7 @@ class Gen:
                 "log(1 + ({})^2)", "exp(sin({}))", "log1p(exp(-({})^2))", "expm1(tanh({}))", "asin(0.9*tanh({}))",
                 "acos(0.9*sin({}))", "acosh(1.5 + ({})^2)", "atanh(0.8*sin({}))", "sinh(tanh({}))", "cosh(sin({}))",
                 "tan(0.7*tanh({}))", "(2 + sin({}))^1.7", "softplus({})", "sigmoid({})",
-                "pow(1.5 + cos({}), 0.3)"]
-        if self.smooth:
-            safe.remove("softplus({})")     # written with |x|
+                "pow(1.5 + cos({}), 0.3)", "erfc({})", "lgamma(1.5 + ({})^2)", "log_i0({})", "bessel_ratio({})"]
         if self.smooth or self.p(0.6):
             if self.p(0.1):
                 return f"atan2({a}, 2 + cos({self.real(sc, d - 2)}))"
