@@ -117,10 +117,12 @@ VFN(vreal, pow, vreal x, vreal y)
 
 /* ---- error functions --------------------------------------------------------------------- */
 
-/* erf(a), 0 <= a <= 1 */
-VFN(vreal, erf_small, vreal a)
+/* erf(x), |x| <= 1 */
+VFN(vreal, erf_small, vreal x, vreal *lo)
 {
-    return v_fma(a, VDO(erf_tail, v_mul(a, a)), a);
+    vreal tail = VDO(erf_tail, v_mul(x, x));
+    *lo = v_mul(x, tail);
+    return VDO(two_sum, x, lo);
 }
 
 /* erfc(a), a >= ½ */
@@ -142,17 +144,18 @@ VFN(vreal, erfc_large, vreal a)
 
 VFN(vreal, erf, vreal x)
 {
-    vreal a = v_abs(x);
+    vreal a = v_abs(x), lo, hi = VDO(erf_small, a, &lo);
     vreal large = v_sub(v_k(1), VDO(erfc_large, a));
-    return VDO(with_sign, v_sel(v_lt(v_k(1), a), large, VDO(erf_small, a)), x);
+    return VDO(with_sign, v_sel(v_lt(v_k(1), a), large, v_add(hi, lo)), x);
 }
 
 VFN(vreal, erfc, vreal x)
 {
     vreal a = v_abs(x), large = VDO(erfc_large, a);
     large = v_sel(v_lt(x, v_k(0)), v_sub(v_k(2), large), large);
-    vreal small = v_sub(v_k(1), VDO(with_sign, VDO(erf_small, a), x));
-    return v_sel(v_lt(v_k(0.5), a), large, v_sel(v_eq(x, x), small, x));
+    vreal lo, hi = VDO(erf_small, x, &lo), rest, small = VDO(any_two_sum, v_k(1), v_neg(hi), &rest);
+    small = v_add(small, v_sub(rest, lo));
+    return v_sel(v_lt(v_k(0.75), a), large, small);
 }
 
 /* ---- gamma functions ----------------------------------------------------------------------- */
