@@ -90,6 +90,8 @@ lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.single full 240 physics/run.py --single --lqft $<TARGET_FILE:lqft> "exact 2x2" "phi4 8x8" "phi4 free 8x8")
 
 # ---- speed, and what it rests on -----------------------------------------------------------------
+# a measurement, not a test
+lqft_executable(functions lqft_compiler bench/functions.c backend/kbuild.c)
 lqft_executable(allocations lqft_compiler bench/allocations.c)
 file(GLOB EXAMPLES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/*.lqft)
 lqft_test(bench.allocations quick 120 allocations ${CMAKE_CURRENT_SOURCE_DIR}/stdlib ${EXAMPLES})

@@ -4,7 +4,8 @@
  *     test_vmath         some 10^5 arguments a function
  *     test_vmath full    some 3·10^5; in single precision one argument in 12203 of all that exist
  *
- * References are computed with 113 bits and errors of some 10^-33.  Bounds are the documented ones of vmath.h: 2.5 units in the last place. */
+ * References are computed with 113 bits and errors of some 10^-33.  The bound is that of
+ * vmath.h: 2.5 units in the last place. */
 #include "../../runtime/vmath.h"
 
 #include "check.h"
