@@ -53,7 +53,7 @@ action S(phi) = -1.0 * sum[x in X, mu in X.dirs] cos(phi[x + mu] - phi[x])
 LOCAL = """import samplers.metropolis
 lattice X = torus(%(shape)s)
 %(field)s
-sample phi ~ exp(-S(phi)) with metropolis() {
+sample phi ~ exp(-S(phi)) with %(method)s {
   chains = 8
   warmup = 0
   draws  = 1
@@ -64,9 +64,9 @@ report m = E[mean[x in X] phi[x]]
 
 MODELS = {
     "phi4": PHI4, "phi6": PHI6, "xy": XY,
-    "metropolis_phi4": LOCAL.replace("%(field)s", """field phi[X] : real
+    "metropolis_phi4": LOCAL.replace("%(method)s", "metropolis()").replace("%(field)s", """field phi[X] : real
 action S(phi) = sum[x in X] ( -0.42 * sum[mu in X.dirs] phi[x]*phi[x + mu] + 0.956*phi[x]^2 + 0.022*phi[x]^4 )"""),
-    "metropolis_ising": LOCAL.replace("%(field)s", """field phi[X] : spin
+    "metropolis_ising": LOCAL.replace("%(method)s", "flips()").replace("%(field)s", """field phi[X] : spin
 action S(phi) = -0.4 * sum[x in X, mu in X.dirs] phi[x]*phi[x + mu]"""),
 }
 
