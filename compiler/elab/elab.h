@@ -12,6 +12,7 @@
  *   resolve.c    names, duplicates and recursion, before elaboration
  *   model.c      declarations of a file and its imports; parameters
  *   scan.c       scan: tasks at several values of parameters
+ *   spins.c      that a step leaves spins +1 or -1
  *   tasks.c      sample, report, plot, save: what is run, as functions of the IR
  */
 #ifndef LQFT_ELAB_H
@@ -369,6 +370,9 @@ typedef struct SampleTask {
     int          index;              /* number of the sample task */
     Span         accept_at;
 } SampleTask;
+
+/* ---- spins.c: the spins among the fields, q before the step, are +1 or -1 after it; else a message. ---- */
+bool spins_stay(Elab *e, const SampleTask *t, const Value *q);
 
 /* A mean over the configurations of a sample: the real or imaginary part of a primary. */
 typedef struct ReportInput { SampleTask *sample; int primary; bool imaginary; } ReportInput;

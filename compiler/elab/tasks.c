@@ -465,6 +465,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
         elab_error(e, "E0308", t->decl->method->at, "`%s` is %s after a step of `%s`", t->target.names[i], value_describe(e, out), s->name);
         return false;
     }
+    if (!spins_stay(e, t, state)) return false;
     if (!fits_memory(e, t) || !build_start(m, t, start)) return false;
     build_step(e, t);
     return true;

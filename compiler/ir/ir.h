@@ -166,6 +166,11 @@ bool ir_depends(const Ir *ir, Ref r, Ref on);
 /* About how many elements are computed for r, all iterations of loops included. */
 double ir_work(const Ir *ir, Ref r);
 
+/* ==== signs.c =============================================================== */
+
+/* Are all elements of the array provably +1 or -1, when those of the known arrays are? */
+bool ir_is_signs(const Ir *ir, Ref array, int nknown, const Ref *known);
+
 /* ==== merge.c =============================================================== */
 
 /* Maps that one body reads once, at its own point, become part of it. */
