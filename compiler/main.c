@@ -1,5 +1,6 @@
 /* main.c — the command line (language reference §9). */
 #include "run/run.h"
+#include "tools/tools.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -22,6 +23,7 @@ static const char usage[] =
     "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
     "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
+    "       lqft words                       the words of the language, a class and a word a line\n"
     "       lqft --version | --help\n";
 
 static int usage_error(const char *fmt, ...) LQ_PRINTF(1, 2);
@@ -178,8 +180,9 @@ static int explain(const char *code) {
 static int dispatch(CommandLine *c) {
     bool run = !strcmp(c->command, "run"), check = !strcmp(c->command, "check"), show = !strcmp(c->command, "show");
     if (!strcmp(c->command, "explain")) return explain(c->o.path);
+    if (!strcmp(c->command, "words")) return list_words(stdout);
     if (!run && !check && !show) {
-        static const char *const commands[] = {"run", "check", "show", "explain"};
+        static const char *const commands[] = {"run", "check", "show", "explain", "words"};
         const char *near = diag_nearest(c->command, commands, LQ_COUNT(commands));
         return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
     }

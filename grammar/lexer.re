@@ -111,14 +111,15 @@ static uint32_t mapped(const Pair *table, int n, uint32_t c)
     return c;
 }
 
-/* Folds spellings; a name with deceptive letters is reported and goes on as the
+/* A keyword (compiler/front/words.def) or a name.  Folds spellings; a name with deceptive letters is reported and goes on as the
  * name that it looks like. */
 static void push_name(Lexer *lx, Bytes lo, Bytes hi)
 {
     bool ascii = true;
     for (Bytes s = lo; s < hi; s++) ascii &= *s < 0x80;
     if (ascii) {
-        push_word(lx, T_NAME, lo, hi);
+        int keyword = word_token((const char *)lo, (size_t)(hi - lo));
+        push_word(lx, keyword ? keyword : T_NAME, lo, hi);
         return;
     }
     Text name = {0}, looks = {0};
@@ -338,7 +339,6 @@ void lex_file(Parse *p)
     lx->end = lim;
     if (lim - cur >= 3 && !memcmp(cur, "\xEF\xBB\xBF", 3)) cur += 3;
     lx->line = cur;
-#define KEY(kind) { push_word(lx, kind, tok, cur); check_adjacent(lx); continue; }
 #define SIGN(kind) { push(lx, kind, tok, cur); continue; }
     for (;;) {
         tok = cur;
@@ -371,50 +371,6 @@ void lex_file(Parse *p)
         "\n"   { lx->new_line = true; lx->line = cur; continue; }
         "#"    { cur = comment(lx, tok); continue; }
         ["]    { cur = push_string(lx, tok); continue; }
-
-        "import"     { KEY(T_IMPORT) }
-        "param"      { KEY(T_PARAM) }
-        "axis"       { KEY(T_AXIS) }
-        "grid"       { KEY(T_GRID) }
-        "lattice"    { KEY(T_LATTICE) }
-        "field"      { KEY(T_FIELD) }
-        "data"       { KEY(T_DATA) }
-        "def"        { KEY(T_DEF) }
-        "action"     { KEY(T_ACTION) }
-        "observable" { KEY(T_OBSERVABLE) }
-        "symmetry"   { KEY(T_SYMMETRY) }
-        "sampler"    { KEY(T_SAMPLER) }
-        "sample"     { KEY(T_SAMPLE) }
-        "scan"       { KEY(T_SCAN) }
-        "report"     { KEY(T_REPORT) }
-        "plot"       { KEY(T_PLOT) }
-        "save"       { KEY(T_SAVE) }
-        "print"      { KEY(T_PRINT) }
-        "if"         { KEY(T_IF) }
-        "then"       { KEY(T_THEN) }
-        "else"       { KEY(T_ELSE) }
-        "and"        { KEY(T_AND) }
-        "or"         { KEY(T_OR) }
-        "not"        { KEY(T_NOT) }
-        "in"         { KEY(T_IN) }
-        "repeat"     { KEY(T_REPEAT) }
-        "while"      { KEY(T_WHILE) }
-        "for"        { KEY(T_FOR) }
-        "return"     { KEY(T_RETURN) }
-        "accept"     { KEY(T_ACCEPT) }
-        "monitor"    { KEY(T_MONITOR) }
-        "state"      { KEY(T_STATE) }
-        "warn"       { KEY(T_WARN) }
-        "reversible" { KEY(T_REVERSIBLE) }
-        "with"       { KEY(T_WITH) }
-        "over"       { KEY(T_OVER) }
-        "of"         { KEY(T_OF) }
-        "to"         { KEY(T_TO) }
-        "as"         { KEY(T_AS) }
-        "true"       { KEY(T_TRUE) }
-        "false"      { KEY(T_FALSE) }
-        "kernel" | "layer" | "network" | "loss" | "minimize" | "optimizer" | "flow" | "schedule"
-                     { KEY(T_RESERVED) }
 
         name   { push_name(lx, tok, cur); check_adjacent(lx); continue; }
         number {

@@ -46,11 +46,6 @@ static bool is_global(const Decl *d) {
 
 /* ---- what is known ------------------------------------------------------------------- */
 
-/* Names that only some places know. */
-static const char *const plot_words[] = {"histogram", "history", "density", "paths", "lines"};
-static const char *const boundary_words[] = {"periodic", "antiperiodic", "open"};
-static const char *const special_words[] = {"pi", "π", "inf", "warmup", "E", "grad", "accepted"};
-
 static bool among(const char *const *words, int n, const char *name) {
     for (int i = 0; i < n; i++)
         if (!strcmp(words[i], name)) return true;
@@ -60,7 +55,7 @@ static bool among(const char *const *words, int n, const char *name) {
 static bool is_builtin(const char *name) {
     int n;
     const char *const *names = builtin_names(&n);
-    return among(names, n, name) || among(special_words, LQ_COUNT(special_words), name);
+    return among(names, n, name) || word_is(name, WORD_CONSTANT) || word_is(name, WORD_SPECIAL) || !strcmp(name, "π");
 }
 
 /* The declaration that a name means: values hide functions, later files earlier ones. */
@@ -88,8 +83,8 @@ static bool is_report(const Resolver *r, const char *name) {
 
 static bool is_known(const Resolver *r, const char *name) {
     if (is_local(r, name) || find_global(r, name) >= 0 || is_report(r, name) || is_builtin(name)) return true;
-    if (r->in_plot && among(plot_words, LQ_COUNT(plot_words), name)) return true;
-    return r->in_lattice && among(boundary_words, LQ_COUNT(boundary_words), name);
+    if (r->in_plot && word_is(name, WORD_PLOT)) return true;
+    return r->in_lattice && word_is(name, WORD_BOUNDARY);
 }
 
 /* ---- messages ------------------------------------------------------------------------ */
@@ -102,7 +97,8 @@ static const char *nearest(const Resolver *r, const char *name) {
     for (int i = r->globals.n - 1; i >= 0; i--) vec_push(&names, r->globals.data[i].name);
     for (int i = 0; i < r->reports.n; i++) vec_push(&names, r->reports.data[i]);
     for (int i = 0; i < n; i++) vec_push(&names, builtins[i]);
-    for (int i = 0; i < LQ_COUNT(plot_words) && r->in_plot; i++) vec_push(&names, plot_words[i]);
+    const char *plots[16];
+    for (int i = r->in_plot ? words_of(WORD_PLOT, plots, LQ_COUNT(plots)) - 1 : -1; i >= 0; i--) vec_push(&names, plots[i]);
     const char *best = diag_nearest(name, names.data, names.n);
     vec_free(&names);
     return best;

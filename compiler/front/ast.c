@@ -7,10 +7,7 @@
 
 bool ast_is_binder_word(const char *name)
 {
-    static const char *const words[] = {"sum", "prod", "max", "min", "mean", "integral"};
-    for (int i = 0; i < LQ_COUNT(words); i++)
-        if (!strcmp(name, words[i])) return true;
-    return false;
+    return word_is(name, WORD_BINDER);
 }
 
 /* ==== expressions ============================================================= */

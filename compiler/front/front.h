@@ -64,6 +64,27 @@ const char *diag_explain(const char *code);
 /* The candidate nearest to `name` within a third of its length, or NULL. */
 const char *diag_nearest(const char *name, const char *const *candidates, int n);
 
+/* ==== words.c: the words of the language (words.def) ======================== */
+
+#define WORD_CLASSES                                                               \
+    CLASS(DECLARATION, "declaration") CLASS(STATEMENT, "statement")                \
+    CLASS(OPERATOR, "operator") CLASS(JOINT, "joint") CLASS(CONSTANT, "constant")  \
+    CLASS(RESERVED, "reserved") CLASS(SPECIAL, "special") CLASS(BINDER, "binder")  \
+    CLASS(KIND, "kind") CLASS(MAKER, "maker") CLASS(BOUNDARY, "boundary")          \
+    CLASS(SETTING, "setting") CLASS(CHOICE, "choice") CLASS(PLOT, "plot")
+
+typedef enum WordClass {
+#define CLASS(upper, name) WORD_##upper,
+    WORD_CLASSES
+#undef CLASS
+    WORD_CLASS_COUNT,
+} WordClass;
+
+bool        word_is(const char *name, WordClass class);
+/* The words of a class in the order of the table; how many. */
+int         words_of(WordClass class, const char **out, int most);
+const char *word_class_name(WordClass class);
+
 /* ==== ast.c: the syntax tree ================================================ */
 
 typedef struct Expr Expr;

@@ -352,18 +352,14 @@ static Diag *report(const Mistake *m, const char *code, const char *message)
     return diag_error(m->p->sink, code, m->at, "%s", message);
 }
 
-static const char *const decl_words[] = {
-    "import", "param", "axis", "grid", "lattice", "field", "data", "def", "action", "observable",
-    "symmetry", "sampler", "scan", "sample", "report", "plot", "save", "print",
-};
-
 /* The word for a declaration that a misspelled or foreign one stands for, or NULL. */
 static const char *meant_word(const char *word)
 {
     static const char *const foreign[] = {"let", "const", "var", "function", "fn", "func", "define"};
     for (int i = 0; i < LQ_COUNT(foreign); i++)
         if (!strcmp(word, foreign[i])) return "def";
-    return *word ? diag_nearest(word, decl_words, LQ_COUNT(decl_words)) : NULL;
+    const char *words[64];
+    return *word ? diag_nearest(word, words, words_of(WORD_DECLARATION, words, LQ_COUNT(words))) : NULL;
 }
 
 static bool not_a_declaration(const Mistake *m)

@@ -74,6 +74,9 @@ typedef struct Parse {
     Expr         *result;
 } Parse;
 
+/* words.c: the token of a keyword, or 0. */
+int word_token(const char *s, size_t n);
+
 /* lexer.re: fills raw, docs and bad. */
 void lex_file(Parse *p);
 

@@ -1,0 +1,12 @@
+/* tools.h — commands beside the running of models.
+ *
+ *   list.c      lqft words: the words of the language, for editors */
+#ifndef LQFT_TOOLS_H
+#define LQFT_TOOLS_H
+
+#include "../elab/elab.h"
+
+/* Each returns an exit status. */
+int list_words(FILE *out);
+
+#endif
