@@ -1,0 +1,60 @@
+/* contract.h — sums of products of two arrays over any of their axes: matrix products of
+ * every layout, tensor contractions, convolutions.
+ *
+ *     out[i] = sum over j of a[f(i, j)] * b[g(i, j)]
+ *
+ * with i over `rank` outer axes, j over `nred` reduced ones, and affine indices f and g
+ * that may wrap around.  All arrays are row-major, of doubles, or of floats if `single`. */
+#ifndef LQFT_CONTRACT_H
+#define LQFT_CONTRACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LQ_AXES = 16 };
+
+/* What an index outside 0 … n-1 reads. */
+enum {
+    LQ_EXACT,        /* it is never outside */
+    LQ_PERIODIC,     /* the index modulo n */
+    LQ_ANTIPERIODIC, /* the same; the sign changes with each turn */
+    LQ_ZERO          /* 0 */
+};
+
+/* The index along one axis of an operand, of extent n: k + sum of c[i]*axis i; axes are
+ * counted through outer and reduced ones. */
+typedef struct LqIndex {
+    int64_t k, n;
+    int64_t c[LQ_AXES];
+    int mode;
+} LqIndex;
+
+typedef struct LqOperand {
+    int rank;
+    LqIndex ix[LQ_AXES];
+} LqOperand;
+
+/* rank + nred <= LQ_AXES; out has the extents ext[0 … rank-1].  A reduced axis of extent
+ * 0 makes zeros; one that neither operand has multiplies by its extent. */
+typedef struct LqContraction {
+    int rank, nred;
+    int64_t ext[LQ_AXES];
+    LqOperand a, b;
+    bool single;
+} LqContraction;
+
+typedef struct LqContractPlan LqContractPlan;
+
+/* How to do it on this machine; never NULL (out of memory ends the process). */
+LqContractPlan *lq_contract_plan(const LqContraction *c);
+void lq_contract_plan_free(LqContractPlan *plan);
+
+/* Bytes that lq_contract needs besides; may be 0. */
+size_t lq_contract_scratch(const LqContractPlan *plan);
+
+/* Writes out.  scratch is aligned to 64 bytes; its contents do not matter.  out overlaps
+ * nothing.  A plan may be used by several threads at a time, each with its own scratch. */
+void lq_contract(const LqContractPlan *plan, const void *a, const void *b, void *out, void *scratch);
+
+#endif
