@@ -82,6 +82,8 @@ lqft_script(hostile full 600 errors/hostile.py $<TARGET_FILE:lqft>)
 lqft_script(reference full 300 reference/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
+# the editors that are installed; the others are left out, which -V shows
+lqft_script(editors quick 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)

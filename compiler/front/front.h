@@ -228,4 +228,22 @@ void ast_print(const Program *p, FILE *out);
 /* Expression back to source text (fully parenthesised only where needed). */
 void ast_print_expr(const Expr *e, Text *out);
 
+/* ==== lexemes.c: a text as it is written ====================================== */
+
+typedef enum LexemeClass { LEX_NAME, LEX_KEYWORD, LEX_NUMBER, LEX_STRING, LEX_SIGN, LEX_COMMENT } LexemeClass;
+
+/* A token with the letters lo to hi, or a comment. */
+typedef struct Lexeme {
+    uint32_t    lo, hi;
+    LexemeClass class;
+    short       kind;          /* the token of the grammar; a comment has 0 */
+    bool        first;         /* on its line */
+    bool        begins;        /* a declaration or a statement */
+} Lexeme;
+
+typedef struct Lexemes { Lexeme *data; int n, cap; } Lexemes;
+
+/* All tokens and comments in their order.  Lexical errors go to the sink. */
+Lexemes lexemes(Front *f, uint32_t file);
+
 #endif

@@ -806,17 +806,22 @@ static void mark_unreadable(Parse *p)
     }
 }
 
-static bool begin(Parse *p, Front *f, uint32_t file)
+bool parse_tokens(Parse *p, Front *f, uint32_t file, bool expression)
 {
     *p = (Parse){.front = f, .arena = f->arena, .sink = &f->sink, .file = file,
                  .src = f->sources.files.data[file]};
-    if (p->src->len <= MAX_FILE_BYTES) return true;
-    diag_error(p->sink, "E0128", (Span){file, 0, 0}, "this file has more than %d MiB",
-               MAX_FILE_BYTES >> 20);
-    return false;
+    if (p->src->len > MAX_FILE_BYTES) {
+        diag_error(p->sink, "E0128", (Span){file, 0, 0}, "this file has more than %d MiB",
+                   MAX_FILE_BYTES >> 20);
+        return false;
+    }
+    p->expression = expression;
+    lex_file(p);
+    layout(p);
+    return true;
 }
 
-static void finish(Parse *p)
+void parse_release(Parse *p)
 {
     vec_free(&p->raw);
     vec_free(&p->docs);
@@ -831,9 +836,7 @@ Program *parse_file(Front *f, uint32_t file)
 {
     Program *out = arena_alloc(f->arena, sizeof *out);
     Parse parse, *p = &parse;
-    if (!begin(p, f, file)) return out;
-    lex_file(p);
-    layout(p);
+    if (!parse_tokens(p, f, file, false)) return out;
     mark_unreadable(p);
     lq_yypstate *ps = lq_yypstate_new();
     if (!ps) lq_out_of_memory(sizeof(void *));
@@ -843,7 +846,7 @@ Program *parse_file(Front *f, uint32_t file)
         if (p->chunk->end > p->chunk->first) parse_chunk(p, ps, out, &doc);
     }
     lq_yypstate_delete(ps);
-    finish(p);
+    parse_release(p);
     /* the list of declarations lives as long as the tree */
     if (out->decls.n) {
         Decl **data = arena_alloc(f->arena, (size_t)out->decls.n * sizeof *data);
@@ -858,10 +861,7 @@ Expr *parse_expr(Front *f, uint32_t file)
 {
     Parse parse, *p = &parse;
     int before = f->sink.nerrors;
-    if (!begin(p, f, file)) return NULL;
-    p->expression = true;
-    lex_file(p);
-    layout(p);
+    if (!parse_tokens(p, f, file, true)) return NULL;
     if (!p->chunks.n) {
         Chunk empty = {.stray = -1};
         vec_push(&p->chunks, empty);
@@ -872,7 +872,7 @@ Expr *parse_expr(Front *f, uint32_t file)
     p->chunk = &p->chunks.data[0];
     bool ok = !p->chunk->broken && push_chunk(p, ps);
     lq_yypstate_delete(ps);
-    finish(p);
+    parse_release(p);
     return ok && f->sink.nerrors == before ? p->result : NULL;
 }
 

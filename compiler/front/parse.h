@@ -80,6 +80,10 @@ int word_token(const char *s, size_t n);
 /* lexer.re: fills raw, docs and bad. */
 void lex_file(Parse *p);
 
+/* parse.c: lexer and layout of one text; false when it is too long. */
+bool parse_tokens(Parse *p, Front *f, uint32_t file, bool expression);
+void parse_release(Parse *p);
+
 /* parse.c: called by the grammar. */
 enum { EXPECTED_MAX = 128 };
 void parse_unexpected(Parse *p, const char *const *expected, int n);

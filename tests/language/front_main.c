@@ -1,5 +1,5 @@
 /* front_main.c — parses files and prints what it found: messages to stderr, the
- * tree with --ast.  With --expr the argument is one expression, printed back. */
+ * tree with --ast, the tokens and comments with --tokens.  With --expr the argument is one expression, printed back. */
 #include "../../compiler/front/front.h"
 
 #include <stdlib.h>
@@ -18,14 +18,26 @@ static bool add_file(Front *f, const char *path, uint32_t *file)
     return true;
 }
 
+static void print_tokens(Front *f, uint32_t file)
+{
+    static const char *const names[] = {"name", "keyword", "number", "string", "sign", "comment"};
+    const char *text = f->sources.files.data[file]->text;
+    Lexemes l = lexemes(f, file);
+    for (int i = 0; i < l.n; i++)
+        printf("%u %u %s %.*s\n", l.data[i].lo, l.data[i].hi, names[l.data[i].class],
+               (int)(l.data[i].hi - l.data[i].lo), text + l.data[i].lo);
+    vec_free(&l);
+}
+
 int main(int argc, char **argv)
 {
-    bool ast = false, expr = false, color = false;
+    bool ast = false, tokens = false, expr = false, color = false;
     Front f;
     front_init(&f);
     for (int i = 1; i < argc; i++) {
         uint32_t file;
         if (!strcmp(argv[i], "--ast")) ast = true;
+        else if (!strcmp(argv[i], "--tokens")) tokens = true;
         else if (!strcmp(argv[i], "--expr")) expr = true;
         else if (!strcmp(argv[i], "--color")) color = true;
         else if (!strcmp(argv[i], "--explain") && i + 1 < argc) {
@@ -39,6 +51,10 @@ int main(int argc, char **argv)
             if (e) printf("%s\n", t.s);
             text_free(&t);
         } else if (add_file(&f, argv[i], &file)) {
+            if (tokens) {
+                print_tokens(&f, file);
+                continue;
+            }
             Program *p = parse_file(&f, file);
             if (ast) ast_print(p, stdout);
         } else {

@@ -1,0 +1,2 @@
+" Model files of lqft.
+autocmd BufRead,BufNewFile *.lqft setfiletype lqft
