@@ -134,6 +134,11 @@ void execute(const Executable *x, int function, const CallArgs *args) {
 }
 
 int64_t executable_scratch(const Executable *x) { return x->scratch * x->lanes; }
+bool executable_is_shared(const Executable *x) {
+    for (int i = 0; i < x->n; i++)
+        if (kernel_is_shared(x->programs[i])) return true;
+    return false;
+}
 const KProgram *executable_program(const Executable *x, int function) { return x->programs[function]; }
 
 void executable_free(Executable *x) {

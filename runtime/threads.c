@@ -300,6 +300,11 @@ void lq_parallel(int64_t ntasks, PoolTask *task, void *ctx)
     for (int64_t i = 0; i < ntasks; i++) task(ctx, i, inside ? inside_as : 0);
 }
 
+int lq_workers(void)
+{
+    return ambient && !inside ? ambient->nworkers : 1;
+}
+
 /* ---- start and end ------------------------------------------------------------------ */
 
 /* Is nobody else running, now and in the last minute? */

@@ -36,4 +36,7 @@ Pool *pool_use(Pool *pool);
  * thread, or, where there is none and inside a task, right here in order. */
 void lq_parallel(int64_t ntasks, PoolTask *task, void *ctx);
 
+/* How many threads lq_parallel has, called here. */
+int lq_workers(void);
+
 #endif

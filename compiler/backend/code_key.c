@@ -75,7 +75,7 @@ static void put_scalar(CodeKey *k, const KProgram *p, const ScalarWalk *w, Ref r
 
 static void put_kernel(CodeKey *k, const KProgram *p, ScalarWalk *w, const KKernel *kernel) {
     VEC(Ref) roots = {0};
-    put(k, (uint64_t)kernel->rank);
+    put(k, (uint64_t)kernel->rank), put(k, (uint64_t)kernel->tasks), put(k, (uint64_t)kernel->rows_per_task);
     for (int a = 0; a < kernel->rank; a++) put(k, (uint64_t)kernel->ext[a]);
     for (int i = 0; i < kernel->nroots; i++) vec_push(&roots, kernel->roots[i].expr);
     scalar_walk(w, roots.n, roots.data);
@@ -102,7 +102,7 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
         if (s[i].kind != KS_LOOP) continue;
         const KLoop *l = &s[i].u.loop;
         put(k, l->loop), put(k, (uint64_t)l->trip), put(k, (uint64_t)l->active);
-        put(k, (uint64_t)l->sweep.radius), put(k, (uint64_t)l->sweep.wave), put(k, (uint64_t)l->ncarry);
+        put(k, (uint64_t)l->sweep.radius), put(k, (uint64_t)l->sweep.wave), put(k, l->sweep.cut), put(k, (uint64_t)l->ncarry);
         for (int j = 0; j < l->ncarry; j++) put(k, (uint64_t)l->carry[j].cur), put(k, (uint64_t)l->carry[j].next);
         put_statements(k, p, w, l->body, l->nbody);
     }
@@ -111,10 +111,10 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
 static void put_program(CodeKey *k, const KProgram *p) {
     put_bytes(k, p->name, strlen(p->name));
     put(k, p->single);
-    put(k, (uint64_t)p->scratch), put(k, (uint64_t)p->nin), put(k, (uint64_t)p->nout), put(k, (uint64_t)p->nbufs);
+    put(k, (uint64_t)p->scratch), put(k, (uint64_t)p->parts), put(k, (uint64_t)p->bands), put(k, (uint64_t)p->nin), put(k, (uint64_t)p->nout), put(k, (uint64_t)p->nbufs);
     for (int i = 0; i < p->nbufs; i++) {
         const KBuf *b = &p->bufs[i];
-        put(k, (uint64_t)b->kind | (uint64_t)b->uniform << 8 | (uint64_t)b->single << 9);
+        put(k, (uint64_t)b->kind | (uint64_t)b->uniform << 8 | (uint64_t)b->single << 9 | (uint64_t)b->cut << 10);
         put(k, (uint64_t)b->slot), put(k, (uint64_t)b->n), put(k, (uint64_t)b->row), put(k, (uint64_t)b->offset);
         put(k, (uint64_t)b->rows), put(k, (uint64_t)b->slots), put(k, (uint64_t)b->lead);
         if (b->kind == KB_CONST && b->n <= NATIVE_LARGE) put_bytes(k, b->data, (size_t)b->n * sizeof *b->data);

@@ -44,6 +44,23 @@ void ll_loop_end(Func *f, const Loop *l) {
     l_goto_end(u, after);
 }
 
+Loop ll_loop_open(Func *f, Val from, const char *name) {
+    Unit *u = f->u;
+    BasicBlock before = l_here(u);
+    Loop l = {.head = ll_next_block(f, name)};
+    l.i = LLVMBuildPhi(u->b, u->i64, "");
+    LLVMAddIncoming(l.i, &from, &before, 1);
+    return l;
+}
+
+void ll_loop_close(Func *f, const Loop *l, Val next, Val on) {
+    Unit *u = f->u;
+    BasicBlock last = l_here(u), after = l_block(f, "after");
+    LLVMAddIncoming(l->i, &next, &last, 1);
+    LLVMBuildCondBr(u->b, on, l->head, after);
+    l_goto_end(u, after);
+}
+
 /* ---- other statements ---------------------------------------------------------------------------------- */
 
 /* Element by element, where these are of another width or precision. */
@@ -173,14 +190,14 @@ static void emit_statements(Func *f, const KStmt *s, int n) {
 /* ---- a function ------------------------------------------------------------------------------------------- */
 
 /* Field i of CallArgs, loaded. */
-static Val call_field(Func *f, int i) {
+static Val call_field(const Func *f, int i) {
     Unit *u = f->u;
     _Static_assert(offsetof(CallArgs, out) == 8 && offsetof(CallArgs, scratch) == 16 &&
                    offsetof(CallArgs, seed) == 24 && offsetof(CallArgs, step) == 28 &&
                    offsetof(CallArgs, chains) == 32, "the layout that generated code assumes");
     LLVMTypeRef fields[6] = {u->ptr, u->ptr, u->ptr, u->i32, u->i32, u->ptr};
     LLVMTypeRef args = LLVMStructTypeInContext(u->cx, fields, 6, 0);
-    Val p = LLVMBuildStructGEP2(u->b, args, LLVMGetParam(f->fn, 0), (unsigned)i, "");
+    Val p = LLVMBuildStructGEP2(u->b, args, f->args, (unsigned)i, "");
     return LLVMBuildLoad2(u->b, fields[i], p, "");
 }
 
@@ -214,16 +231,17 @@ static Val constant_buffer(Func *f, const KBuf *b) {
     return global;
 }
 
-static void find_buffers(Func *f) {
+/* Constants are there once in the module. */
+static void find_buffers(Func *f, const Func *outer) {
     Unit *u = f->u;
-    Val in = call_field(f, 0), out = call_field(f, 1), scratch = call_field(f, 2);
+    Val in = call_field(f, 0), out = call_field(f, 1), scratch = f->scratch = call_field(f, 2);
     for (int i = 0; i < f->p->nbufs; i++) {
         const KBuf *b = buf_get(f, i);
         switch (b->kind) {
         case KB_IN:    f->base[i] = pointer_element(u, in, b->slot); break;
         case KB_OUT:   f->base[i] = pointer_element(u, out, b->slot); break;
         case KB_TEMP:  f->base[i] = l_at(u, scratch, l_int(u, b->offset * (u->sites ? 1 : u->lanes))); break;
-        case KB_CONST: f->base[i] = constant_buffer(f, b); break;
+        case KB_CONST: f->base[i] = outer ? outer->base[i] : constant_buffer(f, b); break;
         }
     }
 }
@@ -254,6 +272,27 @@ static void make_rings(Func *f) {
         f->first[i] = LLVMBuildAlloca(u->b, u->i64, "first");
         LLVMBuildStore(u->b, l_int(u, buf_get(f, i)->lead), f->first[i]);
     }
+}
+
+/* How the rows of rings that are cut are shared out. */
+static void make_parts(Func *f) {
+    Unit *u = f->u;
+    for (int i = 0; i < f->p->nbufs; i++) {
+        const KBuf *b = buf_get(f, i);
+        if (!b->cut) continue;
+        f->part_rows[i] = ll_part_rows(f, b->rows);
+        f->part_slots[i] = l_add(u, f->part_rows[i], l_int(u, b->slots - b->rows));
+    }
+}
+
+/* The threads there are, of which the program uses so many at most. */
+static Val find_workers(Func *f) {
+    Unit *u = f->u;
+    if (f->p->parts < 2) return l_int(u, 1);
+    LLVMTypeRef type = LLVMFunctionType(u->i32, NULL, 0, 0);
+    Val n = LLVMBuildCall2(u->b, type, ll_runtime_function(u, "lq_workers", type), NULL, 0, "");
+    n = LLVMBuildSExt(u->b, n, u->i64, "");
+    return l_select(u, l_compare(u, LLVMIntSLT, n, l_int(u, f->p->parts)), n, l_int(u, f->p->parts));
 }
 
 /* An output that a loop exchanged may have ended in its partner's memory. */
@@ -298,23 +337,24 @@ static void *zeroed(size_t n, size_t size) {
     return p;
 }
 
-static void func_begin(Func *f) {
-    Unit *u = f->u;
-    size_t nodes = (size_t)f->p->ir->nodes.n, nbufs = (size_t)f->p->nbufs;
+void ll_func_open(Func *f, Val fn, Val args, const Func *outer) {
+    size_t nbufs = (size_t)f->p->nbufs;
     f->base = zeroed(nbufs, sizeof *f->base);
     f->slot = zeroed(nbufs, sizeof *f->slot);
     f->first = zeroed(nbufs, sizeof *f->first);
     f->first_now = zeroed(nbufs, sizeof *f->first_now);
-    f->value = zeroed(nodes, sizeof *f->value);
-    f->level = zeroed(nodes, sizeof *f->level);
-    f->seen = zeroed(nodes, sizeof *f->seen);
-    f->fn = new_function(u, f->p->name, f->number);
-    l_goto_end(u, l_block(f, "entry"));
-    find_buffers(f);
-    make_slots(f, f->p->stmts, f->p->nstmts);
-    make_rings(f);
+    f->part_rows = zeroed(nbufs, sizeof *f->part_rows);
+    f->part_slots = zeroed(nbufs, sizeof *f->part_slots);
+    f->part_at = zeroed(nbufs, sizeof *f->part_at);
+    f->fn = fn, f->args = args;
+    l_goto_end(f->u, l_block(f, "entry"));
+    find_buffers(f, outer);
+}
+
+void ll_func_start(Func *f) {
+    Unit *u = f->u;
+    make_parts(f);
     f->iteration = zeroed(f->nloops, sizeof *f->iteration);
-    f->trip = zeroed(f->nloops, sizeof *f->trip);
     f->seed = call_field(f, 3), f->step = call_field(f, 4), f->chains = call_field(f, 5);
     BasicBlock start = l_block(f, "start");
     f->allocas = LLVMBuildBr(u->b, start);
@@ -322,15 +362,37 @@ static void func_begin(Func *f) {
     for (int i = 0; i < LQ_COUNT(f->call_slot); i++) f->call_slot[i] = l_alloca(f, u->vec, "call");
 }
 
-static void func_end(Func *f) {
+void ll_func_close(Func *f) {
     free(f->base);
     free(f->slot);
     free(f->first);
     free(f->first_now);
+    free(f->part_rows);
+    free(f->part_slots);
+    free(f->part_at);
+    free(f->iteration);
+}
+
+static void func_begin(Func *f) {
+    Unit *u = f->u;
+    size_t nodes = (size_t)f->p->ir->nodes.n;
+    f->value = zeroed(nodes, sizeof *f->value);
+    f->level = zeroed(nodes, sizeof *f->level);
+    f->seen = zeroed(nodes, sizeof *f->seen);
+    Val fn = new_function(u, f->p->name, f->number);
+    ll_func_open(f, fn, LLVMGetParam(fn, 0), NULL);
+    make_slots(f, f->p->stmts, f->p->nstmts);
+    make_rings(f);
+    f->trip = zeroed(f->nloops, sizeof *f->trip);
+    f->workers = find_workers(f);
+    ll_func_start(f);
+}
+
+static void func_end(Func *f) {
+    ll_func_close(f);
     free(f->value);
     free(f->level);
     free(f->seen);
-    free(f->iteration);
     free(f->trip);
     vec_free(&f->order);
 }

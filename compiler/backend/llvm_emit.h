@@ -41,6 +41,12 @@ typedef struct Func {
     Val   *slot;                           /* by buffer: where the address is, or NULL */
     Val   *first;                          /* by buffer: a ring's first, in a stack slot, or NULL */
     Val   *first_now;                      /* its value in the sweep being emitted, or NULL */
+    Val    workers;                        /* threads of this call: parts of what is cut */
+    Val   *part_rows, *part_slots;         /* by buffer: of a ring that is cut, rows and slots of a part */
+    Val   *part_at;                        /* by buffer: where the part being swept begins, in rows, or NULL */
+    Val    args;                           /* CallArgs */
+    Val    scratch;
+    Val    frame;                          /* what tasks are told, see llvm_task.c, or NULL */
     Val   *iteration;                      /* by loop number: i64, while inside */
     int64_t *trip;                         /* by loop number */
     uint32_t nloops;
@@ -60,6 +66,16 @@ typedef struct Func {
 typedef struct Range { int64_t lo, hi; } Range;          /* both included */
 
 typedef struct Loop { BasicBlock head; Val i; int64_t end; } Loop;
+
+/* A function that lq_parallel calls for each index. */
+enum { MOST_TOLD = 4 };
+typedef struct Task {
+    Func  inner;                           /* emission goes on in it */
+    Func *outer;
+    BasicBlock from;                       /* where the outer function goes on */
+    Val   index;
+    Val   told[MOST_TOLD];                 /* numbers of the outer function, in the inner one */
+} Task;
 
 /* Random numbers of a row are drawn together up to this many doubles. */
 enum { MAX_ROW = 4096 };
@@ -83,8 +99,8 @@ typedef struct Stream {
  * the finished parts, the band, the finished bands (NULL: one band), where the band ends. */
 typedef struct Sum { Val row, parts, band, total, band_end; } Sum;
 
-/* A row of a sweep: its number, which in a wave may lie outside; the same modulo the rows;
- * the block before the sweep; the loop that is swept. */
+/* A row of a sweep: its number in the part that is swept, which in a wave may lie outside; its
+ * number among all rows; the block before the sweep; the loop that is swept. */
 typedef struct Row {
     Val number, wrapped;
     BasicBlock outside;
@@ -99,6 +115,7 @@ typedef struct Nest {
     const Row *sweep;                  /* the row that is made, or NULL: all of them */
     bool  across;                      /* lanes are parts of the innermost axis of this kernel */
     int64_t length;                    /* iterations of the innermost loop */
+    Val   from, end;                   /* in a task: of the first axis, else NULL */
     int   depth;                       /* level of `here` */
     BasicBlock here;                   /* where code is being appended */
     BasicBlock block[IR_MAX_RANK + 1]; /* by level < depth: its code before the inner loop */
@@ -142,8 +159,26 @@ BasicBlock ll_next_block(Func *f, const char *name);
 /* for (i = from; i != end; i++), entered at least once. */
 Loop ll_loop_begin(Func *f, int64_t from, int64_t end, const char *name);
 void ll_loop_end(Func *f, const Loop *l);
+/* The same with bounds that are found when it runs: from `from`, in steps, while `on`. */
+Loop ll_loop_open(Func *f, Val from, const char *name);
+void ll_loop_close(Func *f, const Loop *l, Val next, Val on);
 /* Builder to a level: appending at the current one, before the inner loop at others. */
 void ll_at_level(Nest *z, int level);
+
+/* A function of the program `f->p`: its tables and the entry block, where its buffers are
+ * found; then, when nloops and workers are known, what else is found once.  outer: the one
+ * that it is a task of, or NULL. */
+void ll_func_open(Func *f, Val fn, Val args, const Func *outer);
+void ll_func_start(Func *f);
+void ll_func_close(Func *f);
+
+/* ==== llvm_task.c =============================================================== */
+
+void ll_task_begin(Task *t, Func *outer, const char *name, const Val *tell, int ntell);
+/* Ends the function; the outer one goes on after a call of lq_parallel. */
+void ll_task_end(Task *t, Val ntasks);
+/* Rows of a part of what is cut: the last part may have less. */
+Val  ll_part_rows(Func *f, int64_t rows);
 
 /* ==== llvm_nest.c =============================================================== */
 
@@ -156,8 +191,9 @@ void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
 void ll_sweep(Func *f, const KLoop *l);
 /* Numbers from one row of a ring to the next. */
 int64_t ll_ring_pitch(const Func *f, int buf);
-/* Where row y of a ring is, in rows. */
+/* Where row y of a ring is, in rows; and row y of the part that is being swept. */
 Val  ll_ring_slot(Func *f, int buf, Val first, Val y);
+Val  ll_ring_slot_own(Func *f, int buf, Val first, Val y);
 
 /* ==== llvm_index.c ============================================================== */
 

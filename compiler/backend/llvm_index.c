@@ -177,13 +177,14 @@ void ll_offset_add_split(Nest *z, Offset *o, int level, Val e, int64_t n) {
     offset_add(z, o, level, ll_split(z->f->u, e, n), 1);
 }
 
-static void add_row(Nest *z, Offset *o, int buf, Val y, int level, int64_t ahead) {
+/* own: y counts from the beginning of the part that is swept. */
+static void add_row(Nest *z, Offset *o, int buf, Val y, int level, int64_t ahead, bool own) {
     Func *f = z->f;
     Unit *u = f->u;
     ll_at_level(z, level);
     Val first = f->first_now[buf] ? f->first_now[buf] : l_load(u, u->i64, f->first[buf], 8);
-    Val slot = ll_ring_slot(f, buf, ahead ? l_sub(u, first, l_int(u, ahead)) : first, y);
-    offset_add(z, o, level, slot, ll_ring_pitch(f, buf));
+    first = ahead ? l_sub(u, first, l_int(u, ahead)) : first;
+    offset_add(z, o, level, own ? ll_ring_slot_own(f, buf, first, y) : ll_ring_slot(f, buf, first, y), ll_ring_pitch(f, buf));
 }
 
 static bool moves_on(const Nest *z, int buf) {
@@ -197,12 +198,12 @@ void ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place
     const Affine *a = aff_get(z->f->p->ir, ix->aff);
     if (z->sweep && (z->sweep->wave || moves_on(z, buf))) {
         ll_at_level(z, 1);
-        add_row(z, o, buf, l_add(z->f->u, z->sweep->number, l_int(z->f->u, a->k)), 1, 0);
+        add_row(z, o, buf, l_add(z->f->u, z->sweep->number, l_int(z->f->u, a->k)), 1, 0, true);
         return;
     }
     int level = p->at ? p->level : ll_affine_level(z, a);
     ll_at_level(z, level);
-    add_row(z, o, buf, p->at ? p->at : ll_affine_value(z, a, p->shift), level, 0);
+    add_row(z, o, buf, p->at ? p->at : ll_affine_value(z, a, p->shift), level, 0, false);
 }
 
 /* The element of the point, over the first naxes axes. */
@@ -212,7 +213,7 @@ Val ll_own_address(Nest *z, int buf, int naxes, int64_t ahead) {
     for (int a = naxes - 1; a >= 0; a--) {
         int level = ll_sym_level(z, (Sym)a);
         bool split = a == naxes - 1 && buf_split(z->f, buf);
-        if (a == 0 && buf_get(z->f, buf)->slots) add_row(z, &o, buf, z->sweep ? z->sweep->number : z->axis[0], 1, ahead);
+        if (a == 0 && buf_get(z->f, buf)->slots) add_row(z, &o, buf, z->sweep ? z->sweep->number : z->axis[0], 1, ahead, z->sweep != NULL);
         else if (!split) offset_add(z, &o, level, z->axis[a], stride);
         else if (naxes == z->k->rank && z->across) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
         else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);

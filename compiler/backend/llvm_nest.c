@@ -309,6 +309,20 @@ static int64_t part_length(const Nest *z) {
     return n;
 }
 
+/* Is it reduced by several tasks, each of which leaves the totals of its bands? */
+static bool is_shared(const Nest *z, const KRoot *root) { return z->from && root->nred == z->k->rank; }
+
+static Val band_address(Func *f, const KRoot *root, const KKernel *k, Val number) {
+    Unit *u = f->u;
+    int64_t width = u->sites ? 1 : u->lanes, at = f->p->bands + (root - k->roots) * KERNEL_BANDS;
+    return l_at(u, l_at(u, f->scratch, l_int(u, at * width)), l_mul(u, number, width));
+}
+
+static void store_band(Nest *z, const KRoot *root, Val v, Val number) {
+    Unit *u = z->f->u;
+    l_store(u, v, band_address(z->f, root, z->k, number), wide_totals(z) ? u->align : 8);
+}
+
 static Val part_place(Nest *z, const KRoot *root, Val number) {
     Unit *u = z->f->u;
     return l_at(u, z->sum[root - z->k->roots].parts, l_mul(u, number, u->lanes));
@@ -384,10 +398,12 @@ static void reductions_begin(Nest *z, int axis) {
         }
         if (root->nred <= 1 || axis != z->k->rank - root->nred) continue;
         set_identity(z, root, &s->band, wide_totals(z));
-        if (band_rows(z, root) == z->k->ext[axis]) continue;
-        set_identity(z, root, &s->total, wide_totals(z));
+        bool shared = is_shared(z, root);
+        if (band_rows(z, root) == z->k->ext[axis] && !shared) continue;
+        if (!shared) set_identity(z, root, &s->total, wide_totals(z));
         if (!s->band_end) s->band_end = l_alloca(z->f, u->i64, "end");
-        l_store(u, l_int(u, band_rows(z, root)), s->band_end, 8);
+        Val first = l_int(u, band_rows(z, root));
+        l_store(u, shared ? l_add(u, z->from, first) : first, s->band_end, 8);
     }
 }
 
@@ -398,7 +414,8 @@ static void bands_end(Nest *z, int axis) {
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
         int64_t rows = root->nred > 1 ? band_rows(z, root) : 0;
-        if (root->nred <= 1 || axis != z->k->rank - root->nred || rows == z->k->ext[axis]) continue;
+        bool shared = is_shared(z, root);
+        if (root->nred <= 1 || axis != z->k->rank - root->nred || (rows == z->k->ext[axis] && !shared)) continue;
         l_goto_end(u, z->here);
         Val next = l_add(u, z->axis[axis], l_int(u, 1)), last = l_load(u, u->i64, z->sum[i].band_end, 8);
         BasicBlock end = l_block(f, "band"), after = l_block(f, "on");
@@ -406,7 +423,9 @@ static void bands_end(Nest *z, int axis) {
         l_goto_end(u, end);
         l_store(u, l_add(u, last, l_int(u, rows)), z->sum[i].band_end, 8);
         z->here = end;
-        accumulate(z, root, z->sum[i].total, load_slot(z, z->sum[i].band, wide_totals(z)), wide_totals(z));
+        Val band = load_slot(z, z->sum[i].band, wide_totals(z));
+        if (shared) store_band(z, root, band, LLVMBuildUDiv(u->b, z->axis[axis], l_int(u, rows), ""));
+        else accumulate(z, root, z->sum[i].total, band, wide_totals(z));
         set_identity(z, root, &z->sum[i].band, wide_totals(z));
         LLVMBuildBr(u->b, after);
         l_goto_end(u, after);
@@ -423,7 +442,7 @@ static void reductions_end(Nest *z, int axis) {
         l_goto_end(u, z->here);
         Val row = axis == z->k->rank - 1 ? row_value(z, root) : NULL;
         if (row && root->nred > 1) accumulate(z, root, z->sum[i].band, row, wide_totals(z));
-        if (axis != z->k->rank - root->nred) continue;
+        if (axis != z->k->rank - root->nred || is_shared(z, root)) continue;
         Val result = row;
         if (root->nred > 1) {
             Val one = l_double(u, ll_identity(root->op));
@@ -514,14 +533,18 @@ static void emit_axis(Nest *z, int axis) {
     bool once = z->k->ext[axis] == 1;
     Loop l = {0};
     z->block[axis] = z->here;
+    bool some = z->from && axis == 0;
     if (once) ll_next_block(f, "axis");
+    else if (some) l = ll_loop_open(f, z->from, "axis"), z->axis[axis] = l.i;
     else l = ll_loop_begin(f, 0, z->k->ext[axis], "axis"), z->axis[axis] = l.i;
     z->here = l_here(f->u);
     z->depth = axis + 1;
     emit_axis(z, axis + 1);
     bands_end(z, axis);
     l_goto_end(f->u, z->here);
-    if (!once) ll_loop_end(f, &l);
+    Val next = some ? l_add(f->u, l.i, l_int(f->u, 1)) : NULL;
+    if (some) ll_loop_close(f, &l, next, l_compare(f->u, LLVMIntSLT, next, z->end));
+    else if (!once) ll_loop_end(f, &l);
     z->here = l_here(f->u);
     z->depth = axis;
     reductions_end(z, axis);
@@ -566,18 +589,64 @@ static void nest_end(Nest *z) {
     free(z->sum);
 }
 
+/* All rows, or those from z->from to z->end. */
+static void emit_nest(Nest *z) {
+    z->here = ll_next_block(z->f, z->k->name ? z->k->name : "kernel");
+    order_nodes(z);
+    emit_axis(z, 0);
+    nest_end(z);
+}
+
+/* The totals of the bands, in order. */
+static void combine_bands(Func *f, const KKernel *k) {
+    Unit *u = f->u;
+    Nest z;
+    nest_begin(&z, f, k);
+    for (int i = 0; i < k->nroots; i++) {
+        const KRoot *root = &k->roots[i];
+        if (root->nred < k->rank) continue;
+        z.here = l_here(u);
+        set_identity(&z, root, &z.sum[i].total, wide_totals(&z));
+        Loop l = ll_loop_begin(f, 0, reduce_bands(k->ext[0]), "bands");
+        z.here = l_here(u);
+        Val band = load_slot(&z, band_address(f, root, k, l.i), wide_totals(&z));
+        accumulate(&z, root, z.sum[i].total, band, wide_totals(&z));
+        ll_loop_end(f, &l);
+        z.here = l_here(u);
+        Val total = load_slot(&z, z.sum[i].total, wide_totals(&z));
+        store_root(&z, root, total, 0);
+    }
+    z.here = l_here(u);
+    nest_end(&z);
+}
+
+static void kernel_in_tasks(Func *f, const KKernel *k) {
+    Unit *u = f->u;
+    Task t;
+    ll_task_begin(&t, f, k->name ? k->name : "kernel", NULL, 0);
+    Nest z;
+    nest_begin(&z, &t.inner, k);
+    z.from = l_mul(u, t.index, k->rows_per_task);
+    Val end = l_add(u, z.from, l_int(u, k->rows_per_task)), last = l_int(u, k->ext[0]);
+    z.end = l_select(u, l_compare(u, LLVMIntSLT, end, last), end, last);
+    emit_nest(&z);
+    ll_task_end(&t, l_int(u, k->tasks));
+    combine_bands(f, k);
+}
+
 void ll_kernel(Func *f, const KKernel *k) {
     for (int a = 0; a < k->rank; a++)
         if (k->ext[a] == 0) {
             emit_empty(f, k);
             return;
         }
+    if (k->tasks > 1) {
+        kernel_in_tasks(f, k);
+        return;
+    }
     Nest z;
     nest_begin(&z, f, k);
-    z.here = ll_next_block(f, k->name ? k->name : "kernel");
-    order_nodes(&z);
-    emit_axis(&z, 0);
-    nest_end(&z);
+    emit_nest(&z);
 }
 
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {

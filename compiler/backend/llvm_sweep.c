@@ -9,10 +9,28 @@
 
 /* ---- rings -------------------------------------------------------------------------------- */
 
+static Val ring_slots(const Func *f, int buf) {
+    return f->part_slots[buf] ? f->part_slots[buf] : l_int(f->u, buf_get(f, buf)->slots);
+}
+
+static Val slot_in_part(Func *f, int buf, Val first, Val y) {
+    Unit *u = f->u;
+    Val slot = l_add(u, first, y), slots = ring_slots(f, buf);
+    return l_select(u, l_compare(u, LLVMIntSGE, slot, slots), l_sub(u, slot, slots), slot);
+}
+
+Val ll_ring_slot_own(Func *f, int buf, Val first, Val y) {
+    Val slot = slot_in_part(f, buf, first, y);
+    return f->part_at[buf] ? l_add(f->u, slot, f->part_at[buf]) : slot;
+}
+
 Val ll_ring_slot(Func *f, int buf, Val first, Val y) {
     Unit *u = f->u;
-    Val slot = l_add(u, first, y), slots = l_int(u, buf_get(f, buf)->slots);
-    return l_select(u, l_compare(u, LLVMIntSGE, slot, slots), l_sub(u, slot, slots), slot);
+    if (!f->part_rows[buf]) return slot_in_part(f, buf, first, y);
+    Val part = LLVMBuildUDiv(u->b, y, f->part_rows[buf], "");
+    Val before = LLVMBuildNSWMul(u->b, part, f->part_rows[buf], "");
+    Val at = LLVMBuildNSWMul(u->b, part, f->part_slots[buf], "");
+    return l_add(u, slot_in_part(f, buf, first, l_sub(u, y, before)), at);
 }
 
 static int64_t row_numbers(const Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
@@ -30,10 +48,13 @@ int64_t ll_ring_pitch(const Func *f, int buf) {
     return pitch;
 }
 
-static Val row_address(Func *f, int buf, Val y) {
-    Unit *u = f->u;
-    Val first = l_load(u, u->i64, f->first[buf], 8);
-    return buf_at(f, buf, buf_address(f, buf), l_mul(u, ll_ring_slot(f, buf, first, y), ll_ring_pitch(f, buf)));
+/* The rows that are swept: all, or the part of a task.  Row y of the part is row from + y. */
+typedef struct Part { Val from, rows; } Part;
+
+static Part all_rows(Func *f, int64_t rows) { return (Part){l_int(f->u, 0), l_int(f->u, rows)}; }
+
+static Val row_address(Func *f, int buf, Val slot) {
+    return buf_at(f, buf, buf_address(f, buf), l_mul(f->u, slot, ll_ring_pitch(f, buf)));
 }
 
 /* Short rows without a call. */
@@ -54,15 +75,29 @@ static void copy_row(Func *f, int buf, Val to, Val from) {
     ll_loop_end(f, &l);
 }
 
-/* The rows at each end, as they continue beyond the other. */
-static void copy_ends(Func *f, int buf, int64_t rows) {
+static Val modulo_rows(Func *f, Val y, int64_t rows) {
     Unit *u = f->u;
-    int64_t all = buf_get(f, buf)->rows;
-    if (rows == 0) return;
-    Loop l = ll_loop_begin(f, 0, rows, "ends");
-    copy_row(f, buf, l_add(u, l.i, l_int(u, all)), l.i);
-    copy_row(f, buf, l_sub(u, l.i, l_int(u, rows)), l_add(u, l.i, l_int(u, all - rows)));
-    ll_loop_end(f, &l);
+    Val below = l_compare(u, LLVMIntSLT, y, l_int(u, 0)), beyond = l_compare(u, LLVMIntSGE, y, l_int(u, rows));
+    Val at = l_select(u, below, l_add(u, y, l_int(u, rows)), y);
+    return l_select(u, beyond, l_sub(u, y, l_int(u, rows)), at);
+}
+
+/* Row y of the part, outside of it, is a copy of that row where it is at home. */
+static void copy_from_home(Func *f, int buf, const Part *part, Val y) {
+    Val first = l_load(f->u, f->u->i64, f->first[buf], 8);
+    Val home = modulo_rows(f, l_add(f->u, part->from, y), buf_get(f, buf)->rows);
+    copy_row(f, buf, ll_ring_slot_own(f, buf, first, y), ll_ring_slot(f, buf, first, home));
+}
+
+/* So many rows beyond each end. */
+static void copy_ends(Func *f, int buf, const Part *part, Val rows) {
+    Unit *u = f->u;
+    if (l_is_known(rows) && !l_known(rows)) return;
+    Loop l = ll_loop_open(f, l_int(u, 0), "ends");
+    copy_from_home(f, buf, part, l_add(u, l.i, part->rows));
+    copy_from_home(f, buf, part, l_sub(u, l.i, rows));
+    Val next = l_add(u, l.i, l_int(u, 1));
+    ll_loop_close(f, &l, next, l_compare(u, LLVMIntSLT, next, rows));
 }
 
 /* The rows have moved by so many: keeps `first` between lead and lead + slots. */
@@ -71,7 +106,33 @@ static void move_first(Func *f, int buf, Val by) {
     const KBuf *b = buf_get(f, buf);
     Val first = l_sub(u, l_load(u, u->i64, f->first[buf], 8), by);
     Val below = l_compare(u, LLVMIntSLT, first, l_int(u, b->lead));
-    l_store(u, l_select(u, below, l_add(u, first, l_int(u, b->slots)), first), f->first[buf], 8);
+    l_store(u, l_select(u, below, l_add(u, first, ring_slots(f, buf)), first), f->first[buf], 8);
+}
+
+/* ---- parts ------------------------------------------------------------------------------ */
+
+/* A task for each part of the rows, in the function of the program `t->inner`, from the numbers
+ * that it is told; the last part may have less rows. */
+static Part part_begin(Task *t, Func *f, const KLoop *l, const char *name, const Val *tell, int ntell) {
+    ll_task_begin(t, f, name, tell, ntell);
+    Func *g = &t->inner;
+    Unit *u = g->u;
+    int64_t rows = l->body[0].u.kernel.ext[0];
+    Val each = ll_part_rows(g, rows);
+    Part p = {.from = LLVMBuildNSWMul(u->b, t->index, each, "")};
+    Val left = l_sub(u, l_int(u, rows), p.from);
+    p.rows = l_select(u, l_compare(u, LLVMIntSLT, left, each), left, each);
+    for (int i = 0; i < g->p->nbufs; i++)
+        if (g->part_slots[i]) g->part_at[i] = LLVMBuildNSWMul(u->b, t->index, g->part_slots[i], "");
+    return p;
+}
+
+/* As many as have rows. */
+static Val parts_of(Func *f, const KLoop *l) {
+    Unit *u = f->u;
+    int64_t rows = l->body[0].u.kernel.ext[0];
+    Val each = ll_part_rows(f, rows);
+    return LLVMBuildUDiv(u->b, l_add(u, each, l_int(u, rows - 1)), each, "");
 }
 
 /* ---- one kernel after the other --------------------------------------------------------- */
@@ -85,17 +146,48 @@ static void forget_firsts(Func *f) {
     for (int i = 0; i < f->p->nbufs; i++) f->first_now[i] = NULL;
 }
 
-static void sweep_kernel(Func *f, const KLoop *l, const KKernel *k, BasicBlock outside) {
+static void sweep_ends(Func *f, const KLoop *l, const KKernel *k, const Part *part) {
+    for (int i = 0; i < k->nroots; i++)
+        if (k->roots[i].ahead) copy_ends(f, k->roots[i].buf, part, l_int(f->u, l->sweep.radius));
+}
+
+static void sweep_rows(Func *f, const KLoop *l, const KKernel *k, const Part *part, BasicBlock outside) {
     Unit *u = f->u;
-    for (int i = 0; i < k->nroots; i++)
-        if (k->roots[i].ahead) copy_ends(f, k->roots[i].buf, l->sweep.radius);
     find_firsts(f);
-    Loop rows = ll_loop_begin(f, 0, k->ext[0], "row");
-    ll_kernel_row(f, k, &(Row){.number = rows.i, .wrapped = rows.i, .outside = outside, .loop = l->loop});
-    ll_loop_end(f, &rows);
+    Loop rows = ll_loop_open(f, l_int(u, 0), "row");
+    Val wrapped = l_add(u, part->from, rows.i);
+    ll_kernel_row(f, k, &(Row){.number = rows.i, .wrapped = wrapped, .outside = outside, .loop = l->loop});
+    Val next = l_add(u, rows.i, l_int(u, 1));
+    ll_loop_close(f, &rows, next, l_compare(u, LLVMIntSLT, next, part->rows));
     forget_firsts(f);
+}
+
+static bool moves_rows(const KKernel *k) {
     for (int i = 0; i < k->nroots; i++)
-        if (k->roots[i].ahead) move_first(f, k->roots[i].buf, l_int(u, k->roots[i].ahead));
+        if (k->roots[i].ahead) return true;
+    return false;
+}
+
+/* By several threads.  Rows of neighbours have to be copied before anybody moves any. */
+static void sweep_in_parts(Func *f, const KLoop *l, const KKernel *k) {
+    Task t;
+    Val parts = parts_of(f, l);
+    if (moves_rows(k)) {
+        Part ends = part_begin(&t, f, l, "ends", NULL, 0);
+        sweep_ends(&t.inner, l, k, &ends);
+        ll_task_end(&t, parts);
+    }
+    Part part = part_begin(&t, f, l, k->name ? k->name : "sweep", NULL, 0);
+    sweep_rows(&t.inner, l, k, &part, ll_next_block(&t.inner, "outside"));
+    ll_task_end(&t, parts);
+}
+
+static void sweep_kernel(Func *f, const KLoop *l, const KKernel *k, BasicBlock outside) {
+    Part all = all_rows(f, k->ext[0]);
+    if (l->sweep.cut) sweep_in_parts(f, l, k);
+    else sweep_ends(f, l, k, &all), sweep_rows(f, l, k, &all, outside);
+    for (int i = 0; i < k->nroots; i++)
+        if (k->roots[i].ahead) move_first(f, k->roots[i].buf, l_int(f->u, k->roots[i].ahead));
 }
 
 static void sweep_singly(Func *f, const KLoop *l, BasicBlock outside) {
@@ -127,7 +219,9 @@ typedef struct Wave {
     Func *f;
     const KLoop *l;
     BasicBlock outside;
-    Val first_iteration, depth;        /* of this wave; its kernels less one, in rows */
+    Part part;
+    Val first_iteration, count;        /* of this wave: iterations */
+    Val depth;                         /* its kernels less one, in rows */
     Val time;                          /* from 0 on */
     Val s;                             /* iteration of the wave */
 } Wave;
@@ -140,9 +234,7 @@ static void wave_kernel(const Wave *w, int i) {
     int64_t rows = l->body[i].u.kernel.ext[0], radius = l->sweep.radius;
     Val behind = l_add(u, l_mul(u, w->s, l->nbody * radius), l_int(u, i * radius));
     Val number = l_sub(u, l_sub(u, w->time, w->depth), behind);
-    Val below = l_compare(u, LLVMIntSLT, number, l_int(u, 0)), beyond = l_compare(u, LLVMIntSGE, number, l_int(u, rows));
-    Val wrapped = l_select(u, below, l_add(u, number, l_int(u, rows)), number);
-    wrapped = l_select(u, beyond, l_sub(u, number, l_int(u, rows)), wrapped);
+    Val wrapped = modulo_rows(f, l_add(u, w->part.from, number), rows);
     for (int b = 0; b < f->p->nbufs; b++) {
         if (!f->first[b]) continue;
         Val moved = l_add(u, l_mul(u, w->s, rows_ahead(l, l->nbody, b)), l_int(u, rows_ahead(l, i, b)));
@@ -177,49 +269,79 @@ static void wave_body(const Wave *w) {
     }
 }
 
-/* A loop from 0 whose end is known only when it runs; entered at least once. */
-static Loop open_loop(Func *f, const char *name) { return ll_loop_begin(f, 0, 0, name); }
-
-static void close_loop(Func *f, const Loop *l, Val next, Val on) {
-    Unit *u = f->u;
-    BasicBlock last = l_here(u), after = l_block(f, "after");
-    LLVMAddIncoming(l->i, &next, &last, 1);
-    LLVMBuildCondBr(u->b, on, l->head, after);
-    l_goto_end(u, after);
-}
-
 /* The iterations s of one time step that have begun. */
-static void wave_time(Wave *w, Val count) {
+static void wave_time(Wave *w) {
     Func *f = w->f;
     Unit *u = f->u;
-    Loop s = open_loop(f, "iteration");
+    Loop s = ll_loop_open(f, l_int(u, 0), "iteration");
     w->s = s.i;
     wave_body(w);
     Val next = l_add(u, s.i, l_int(u, 1));
-    Val on = LLVMBuildAnd(u->b, l_compare(u, LLVMIntSLT, next, count), has_begun(w, next, 0), "");
-    close_loop(f, &s, next, on);
+    Val on = LLVMBuildAnd(u->b, l_compare(u, LLVMIntSLT, next, w->count), has_begun(w, next, 0), "");
+    ll_loop_close(f, &s, next, on);
+}
+
+/* Rows that the wave's kernels reach beyond the ends. */
+static Val wave_reach(Unit *u, const KLoop *l, Val count) { return l_mul(u, count, l->nbody * l->sweep.radius); }
+
+static void wave_ends(Func *f, const KLoop *l, const Part *part, Val count) {
+    for (int i = 0; i < f->p->nbufs; i++)
+        if (f->first[i] && is_carried(l, i)) copy_ends(f, i, part, wave_reach(f->u, l, count));
+}
+
+static void wave_rows(Wave *w) {
+    Func *f = w->f;
+    Unit *u = f->u;
+    w->depth = l_sub(u, wave_reach(u, w->l, w->count), l_int(u, w->l->sweep.radius));
+    Loop t = ll_loop_open(f, l_int(u, 0), "time");
+    w->time = t.i;
+    wave_time(w);
+    Val next = l_add(u, t.i, l_int(u, 1)), end = l_add(u, l_mul(u, w->depth, 2), w->part.rows);
+    ll_loop_close(f, &t, next, l_compare(u, LLVMIntSLT, next, end));
+}
+
+/* By several threads: each makes its part of the wave for itself. */
+static void wave_in_parts(Wave *w) {
+    Task t;
+    Val tell[2] = {w->first_iteration, w->count}, parts = parts_of(w->f, w->l);
+    Part ends = part_begin(&t, w->f, w->l, "ends", tell, 2);
+    wave_ends(&t.inner, w->l, &ends, t.told[1]);
+    ll_task_end(&t, parts);
+    Part part = part_begin(&t, w->f, w->l, "wave", tell, 2);
+    Wave own = {.f = &t.inner, .l = w->l, .part = part, .outside = ll_next_block(&t.inner, "outside")};
+    own.first_iteration = t.told[0], own.count = t.told[1];
+    wave_rows(&own);
+    ll_task_end(&t, parts);
+}
+
+/* Iterations of a wave.  Among several threads fewer, where otherwise more than a row in
+ * PART_ROWS would be made twice. */
+static Val wave_length(Func *f, const KLoop *l) {
+    enum { PART_ROWS = 16 };
+    Unit *u = f->u;
+    Val wave = l_int(u, l->sweep.wave), one = l_int(u, 1);
+    if (!l->sweep.cut) return wave;
+    Val each = ll_part_rows(f, l->body[0].u.kernel.ext[0]);
+    Val most = LLVMBuildUDiv(u->b, each, l_int(u, PART_ROWS * l->nbody * (l->sweep.radius > 0 ? l->sweep.radius : 1)), "");
+    most = l_select(u, l_compare(u, LLVMIntSLT, most, one), one, most);
+    most = l_select(u, l_compare(u, LLVMIntSLT, most, wave), most, wave);
+    return l_select(u, l_compare(u, LLVMIntSGT, f->workers, one), most, wave);
 }
 
 static void sweep_waves(Func *f, const KLoop *l, BasicBlock outside) {
     Unit *u = f->u;
-    int64_t radius = l->sweep.radius, rows = l->body[0].u.kernel.ext[0], wave = l->sweep.wave;
-    int64_t waves = (l->trip + wave - 1) / wave, left = l->trip - (waves - 1) * wave;
-    Loop b = ll_loop_begin(f, 0, waves, "wave");
-    Val is_last = l_compare(u, LLVMIntEQ, b.i, l_int(u, waves - 1));
-    Val count = l_select(u, is_last, l_int(u, left), l_int(u, wave));
+    Val wave = wave_length(f, l), trip = l_int(u, l->trip);
+    Loop b = ll_loop_open(f, l_int(u, 0), "wave");
+    Val left = l_sub(u, trip, b.i);
+    Wave w = {.f = f, .l = l, .outside = outside, .part = all_rows(f, l->body[0].u.kernel.ext[0])};
+    w.first_iteration = b.i;
+    w.count = l_select(u, l_compare(u, LLVMIntSLT, left, wave), left, wave);
+    if (l->sweep.cut) wave_in_parts(&w);
+    else wave_ends(f, l, &w.part, w.count), wave_rows(&w);
     for (int i = 0; i < f->p->nbufs; i++)
-        if (f->first[i] && is_carried(l, i)) copy_ends(f, i, wave * l->nbody * radius);
-    Wave w = {.f = f, .l = l, .outside = outside};
-    w.first_iteration = l_mul(u, b.i, wave);
-    w.depth = l_sub(u, l_mul(u, count, l->nbody * radius), l_int(u, radius));
-    Loop t = open_loop(f, "time");
-    w.time = t.i;
-    wave_time(&w, count);
-    Val next = l_add(u, t.i, l_int(u, 1)), end = l_add(u, l_mul(u, w.depth, 2), l_int(u, rows));
-    close_loop(f, &t, next, l_compare(u, LLVMIntSLT, next, end));
-    for (int i = 0; i < f->p->nbufs; i++)
-        if (f->first[i] && rows_ahead(l, l->nbody, i)) move_first(f, i, l_mul(u, count, rows_ahead(l, l->nbody, i)));
-    ll_loop_end(f, &b);
+        if (f->first[i] && rows_ahead(l, l->nbody, i)) move_first(f, i, l_mul(u, w.count, rows_ahead(l, l->nbody, i)));
+    Val next = l_add(u, b.i, wave);
+    ll_loop_close(f, &b, next, l_compare(u, LLVMIntSLT, next, trip));
 }
 
 void ll_sweep(Func *f, const KLoop *l) {

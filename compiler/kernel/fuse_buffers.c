@@ -339,7 +339,7 @@ static bool never_read(const Plan *pl, const Item *it) {
 static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
     Fuse *fu = pl->fu;
     Ref first = fu->items.data[step->items.data[0]].node;
-    KKernel k = {.rank = fuse_rank(pl->ir, first)};
+    KKernel k = {.rank = fuse_rank(pl->ir, first), .tasks = 1};
     for (int i = 0; i < k.rank; i++) k.ext[i] = fuse_dims(pl->ir, first)[i];
     k.name = arena_printf(fu->arena, "kernel.%d", pl->nkernels++);
     k.roots = arena_alloc(fu->arena, (size_t)step->items.n * sizeof *k.roots);
@@ -504,8 +504,8 @@ static int64_t find_room(const Lives *v, const Ints *placed, int buf) {
         int o = placed->data[i];
         bool together = v->buf[o].lo <= v->buf[buf].hi && v->buf[buf].lo <= v->buf[o].hi;
         if (!together) continue;
-        if (bufs[o].offset >= at + rounded(kernel_doubles(&bufs[buf]))) break;
-        int64_t end = bufs[o].offset + rounded(kernel_doubles(&bufs[o]));
+        if (bufs[o].offset >= at + rounded(kernel_doubles(&bufs[buf], v->pl->p->parts))) break;
+        int64_t end = bufs[o].offset + rounded(kernel_doubles(&bufs[o], v->pl->p->parts));
         if (end > at) at = end;
     }
     return at;
@@ -523,13 +523,14 @@ static void insert_sorted(const Lives *v, Ints *placed, int buf) {
 static void place_scratch(Lives *v) {
     KBuf *bufs = v->pl->bufs.data;
     Ints placed = {0};
+    int parts = v->pl->p->parts;
     for (;;) {
         int next = -1;
         for (int i = 0; i < v->pl->bufs.n; i++)
-            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || kernel_doubles(&bufs[i]) > kernel_doubles(&bufs[next]))) next = i;
+            if (bufs[i].kind == KB_TEMP && bufs[i].offset < 0 && (next < 0 || kernel_doubles(&bufs[i], parts) > kernel_doubles(&bufs[next], parts))) next = i;
         if (next < 0) break;
         bufs[next].offset = find_room(v, &placed, next);
-        int64_t end = bufs[next].offset + rounded(kernel_doubles(&bufs[next]));
+        int64_t end = bufs[next].offset + rounded(kernel_doubles(&bufs[next], v->pl->p->parts));
         if (end > v->pl->p->scratch) v->pl->p->scratch = end;
         insert_sorted(v, &placed, next);
     }
@@ -556,6 +557,23 @@ static void plan_scratch(Plan *pl) {
     free(v.loop);
 }
 
+/* Roots of the kernel that reduces most of them by several threads. */
+static int most_shared(const KStmt *s, int n) {
+    int most = 0;
+    for (int i = 0; i < n; i++) {
+        int here = s[i].kind == KS_LOOP ? most_shared(s[i].u.loop.body, s[i].u.loop.nbody)
+                 : s[i].kind == KS_KERNEL && s[i].u.kernel.tasks > 1 ? s[i].u.kernel.nroots : 0;
+        if (here > most) most = here;
+    }
+    return most;
+}
+
+static void place_bands(KProgram *p) {
+    p->bands = rounded(p->scratch);
+    int n = most_shared(p->stmts, p->nstmts);
+    if (n) p->scratch = p->bands + n * KERNEL_BANDS;
+}
+
 /* ---- the whole ----------------------------------------------------------------------- */
 
 KProgram *fuse_emit(Fuse *fu) {
@@ -572,8 +590,11 @@ KProgram *fuse_emit(Fuse *fu) {
     make_buf_of(&pl);
     emit_program(&pl);
     p->nbufs = pl.bufs.n;
+    p->bufs = pl.bufs.data;
+    kernel_share(p);
     p->bufs = arena_alloc(fu->arena, (size_t)pl.bufs.n * sizeof *p->bufs + 1);
     plan_scratch(&pl);
+    place_bands(p);
     if (pl.bufs.n) memcpy(p->bufs, pl.bufs.data, (size_t)pl.bufs.n * sizeof *p->bufs);
     vec_free(&pl.stores);
     vec_free(&pl.bufs);

@@ -30,6 +30,8 @@ typedef struct KBuf {
      * (first + y) mod slots, for y from -lead to rows + slots - lead; first is `lead` at
      * the start of the program. */
     int64_t  rows, slots, lead;
+    /* A ring may be cut into parts, one for each thread, see KProgram.parts. */
+    bool     cut;
     bool     uniform;        /* KB_CONST, uniform inputs */
     bool     single;         /* of single precision: float, else double (ir.h) */
     const double *data;      /* KB_CONST */
@@ -52,6 +54,9 @@ typedef struct KKernel {
     int     rank;
     int64_t ext[IR_MAX_RANK];
     KRoot  *roots; int nroots;
+    /* Tasks for threads, 1: none.  Each makes rows_per_task of the rows (the first axis), the
+     * last one what is left; where all axes are reduced, these are whole bands (ir.h). */
+    int64_t tasks, rows_per_task;
     const char *name;        /* "kernel.3" */
 } KKernel;
 
@@ -71,7 +76,10 @@ typedef struct KCarry { int cur, next; } KCarry;  /* exchanged after each iterat
  * place of an old one that is still wanted.
  * wave > 1: so many iterations are made in one pass over the rows, each some rows behind
  * the one before it; the rows at both ends are computed twice instead of waited for. */
-typedef struct KSweep { int64_t radius, wave; } KSweep;   /* radius < 0: not swept */
+typedef struct KSweep {
+    int64_t radius, wave;    /* radius < 0: not swept */
+    bool    cut;             /* into parts of rows, as its rings are: KProgram.parts */
+} KSweep;
 
 typedef struct KLoop {
     uint32_t loop;           /* Sym SYM_LOOP + loop is the iteration number */
@@ -97,6 +105,12 @@ typedef struct KProgram {
     uint32_t nbuf_of;
     KStmt *stmts; int nstmts;
     int64_t scratch;         /* doubles per replica */
+    /* Most threads that a sweep can use.  With T of them (found out when the program is called)
+     * the rows of rings and sweeps that are cut lie in parts of ceil(rows/T); each part is a ring
+     * of its own, with room before and behind it for rows of its neighbours, which it makes
+     * itself, so that within a wave no thread waits for another. */
+    int    parts;
+    int64_t bands;           /* where the totals of bands are, in the scratch space: KERNEL_BANDS for each root */
     bool   single;           /* kernels of rank >= 1 compute in single precision */
     int    nin, nout;
 } KProgram;
@@ -109,13 +123,18 @@ static inline int64_t kernel_place(int64_t row, int64_t e) {
 
 /* Long rows of a ring may lie some doubles apart, see llvm_sweep.c. */
 enum { KERNEL_LONG_ROW = 128, KERNEL_ROW_GAP = 64 };
-/* Elements of room that a buffer takes. */
-static inline int64_t kernel_room(const KBuf *b) {
-    int64_t row = b->slots ? b->n / b->rows : 0;
-    return b->slots ? b->slots * (row + (row >= KERNEL_LONG_ROW ? KERNEL_ROW_GAP : 0)) : b->n;
+/* Elements of room that a buffer takes, in a program of so many parts. */
+static inline int64_t kernel_room(const KBuf *b, int parts) {
+    int64_t row = b->slots ? b->n / b->rows : 0, more = b->slots - b->rows;
+    int64_t slots = b->cut ? b->rows + parts * (more + 1) : b->slots;
+    return b->slots ? slots * (row + (row >= KERNEL_LONG_ROW ? KERNEL_ROW_GAP : 0)) : b->n;
 }
 /* The same in doubles. */
-static inline int64_t kernel_doubles(const KBuf *b) { return b->single ? (kernel_room(b) + 1) / 2 : kernel_room(b); }
+static inline int64_t kernel_doubles(const KBuf *b, int parts) {
+    return b->single ? (kernel_room(b, parts) + 1) / 2 : kernel_room(b, parts);
+}
+/* The totals of the bands of a root that is reduced by several threads; KProgram.bands. */
+enum { KERNEL_BANDS = REDUCE_BANDS };
 /* Kernels between two exchanges of rows at the ends, and the rows that these reach. */
 static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l->sweep.wave * l->nbody : 1; }
 
@@ -138,6 +157,16 @@ void   kernel_plan_for_cache(double bytes);
 
 /* The cheaper choice for so many replicas of some programs, by their own counts. */
 KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas);
+
+/* ==== share.c: what threads share ============================================= */
+
+/* Decides which kernels and loops of a program threads share; only the room for it is missing
+ * then: p->scratch is not known yet. */
+void kernel_share(KProgram *p);
+/* Does a call of the program share anything? */
+bool kernel_is_shared(const KProgram *p);
+/* Plan as if work of so many ns were worth sharing (0: what is), for tests. */
+void kernel_plan_for_work(double ns);
 
 /* ==== kernel_print.c, kernel_verify.c ========================================= */
 

@@ -53,7 +53,7 @@ static bool check_buffer(const KVerify *v, int i)
     if (b->n < 0) return fail(v, b->name, "buffer %d has %lld elements", i, (long long)b->n);
     if (b->slots && (b->kind != KB_TEMP || b->rows <= 0 || b->n % b->rows || b->slots < b->rows))
         return fail(v, b->name, "buffer %d is a ring of %lld rows", i, (long long)b->slots);
-    if (b->kind == KB_TEMP && (b->offset < 0 || b->offset + kernel_doubles(b) > p->scratch))
+    if (b->kind == KB_TEMP && (b->offset < 0 || b->offset + kernel_doubles(b, v->p->parts) > p->scratch))
         return fail(v, b->name, "buffer %d ends after the scratch space", i);
     if (b->kind == KB_CONST && b->n && !b->data) return fail(v, b->name, "buffer %d has no data", i);
     int slots = b->kind == KB_IN ? p->nin : b->kind == KB_OUT ? p->nout : 0;

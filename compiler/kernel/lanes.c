@@ -75,7 +75,7 @@ static void price_statements(const KProgram *p, ScalarWalk *w, const KStmt *s, i
 static double bytes_of(const KProgram *p) {
     double n = (double)p->scratch;     /* doubles */
     for (int i = 0; i < p->nbufs; i++)
-        if (p->bufs[i].kind == KB_IN || p->bufs[i].kind == KB_OUT) n += (double)kernel_doubles(&p->bufs[i]);
+        if (p->bufs[i].kind == KB_IN || p->bufs[i].kind == KB_OUT) n += (double)kernel_doubles(&p->bufs[i], p->parts);
     return 8 * n;
 }
 

@@ -96,6 +96,7 @@ Executable *compile_functions(const IrFunc *const *functions, int n, int64_t rep
                               char *err, size_t errlen);
 void execute(const Executable *x, int function, const CallArgs *args);
 int64_t executable_scratch(const Executable *x);         /* doubles a call needs */
+bool executable_is_shared(const Executable *x);          /* can a call use several threads? */
 const KProgram *executable_program(const Executable *x, int function);
 void executable_free(Executable *x);
 

@@ -1,6 +1,6 @@
 /* sample.c — the chains of one sample task.  Chains run in blocks of W lanes; a
  * block runs many steps between two visits, so that its fields stay in cache, and
- * blocks are spread over threads.  A chain's numbers depend on (seed, chain, step)
+ * blocks are spread over threads; when there is but one, the threads share its kernels.  A chain's numbers depend on (seed, chain, step)
  * alone: not on W, not on the number of threads, not on the other chains. */
 #include "run.h"
 
@@ -367,9 +367,11 @@ static int run_chains(Sampling *s) {
     RunResult *r = s->r;
     int threads = r->options->threads;
     if (threads == 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (threads > s->nblocks) threads = s->nblocks;
+    /* a single block is called outside of pool tasks, so that its code has all threads */
+    bool alone = s->nblocks == 1 && executable_is_shared(s->x);
+    if (threads > s->nblocks && !alone) threads = s->nblocks;
     Pool *pool = pool_new(threads);
-    Pool *outer = pool_use(pool); /* for loops inside generated code, when there is one block */
+    Pool *outer = pool_use(pool);
     Progress p = progress_start(r->options);
     int64_t all = s->t->warmup + s->t->draws * s->t->thin;
     double start = now();
