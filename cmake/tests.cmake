@@ -63,6 +63,7 @@ lqft_test(backend.object quick 120 test_object)
 # Random programs through every executor; generated with Python.
 lqft_executable(agree lqft_compiler agreement/agree.c)
 target_compile_definitions(agree PRIVATE AGREE_DIR="${TESTS}/agreement" LQFT_STDLIB="${CMAKE_CURRENT_SOURCE_DIR}/stdlib")
+target_link_options(agree PRIVATE -Wl,--wrap=lq_parallel,--wrap=lq_workers)
 lqft_test(agreement.quick quick 300 agree --many 30)
 lqft_test(agreement full 600 agree)
 lqft_test(agreement.single full 600 agree --single --many 60)

@@ -314,15 +314,13 @@ static void wave_in_parts(Wave *w) {
     ll_task_end(&t, parts);
 }
 
-/* Iterations of a wave.  Among several threads fewer, where otherwise more than a row in
- * PART_ROWS would be made twice. */
+/* Iterations of a wave: among several threads as their parts have rows for. */
 static Val wave_length(Func *f, const KLoop *l) {
-    enum { PART_ROWS = 16 };
     Unit *u = f->u;
     Val wave = l_int(u, l->sweep.wave), one = l_int(u, 1);
     if (!l->sweep.cut) return wave;
     Val each = ll_part_rows(f, l->body[0].u.kernel.ext[0]);
-    Val most = LLVMBuildUDiv(u->b, each, l_int(u, PART_ROWS * l->nbody * (l->sweep.radius > 0 ? l->sweep.radius : 1)), "");
+    Val most = LLVMBuildUDiv(u->b, each, l_int(u, l->sweep.cut), "");
     most = l_select(u, l_compare(u, LLVMIntSLT, most, one), one, most);
     most = l_select(u, l_compare(u, LLVMIntSLT, most, wave), most, wave);
     return l_select(u, l_compare(u, LLVMIntSGT, f->workers, one), most, wave);

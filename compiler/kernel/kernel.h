@@ -78,7 +78,9 @@ typedef struct KCarry { int cur, next; } KCarry;  /* exchanged after each iterat
  * the one before it; the rows at both ends are computed twice instead of waited for. */
 typedef struct KSweep {
     int64_t radius, wave;    /* radius < 0: not swept */
-    bool    cut;             /* into parts of rows, as its rings are: KProgram.parts */
+    /* Cut into parts of rows, as its rings are (KProgram.parts): each has so many rows at least
+     * for an iteration of a wave, or the wave takes fewer iterations.  0: not cut. */
+    int64_t cut;
 } KSweep;
 
 typedef struct KLoop {

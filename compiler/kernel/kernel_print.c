@@ -191,7 +191,9 @@ static void print_kernel(KPrinter *k, const KKernel *kernel, int indent, double 
 
     text_printf(out, "%*s%s [", indent, "", kernel->name ? kernel->name : "kernel");
     for (int i = 0; i < kernel->rank; i++) text_printf(out, "%s%lld", i ? "," : "", (long long)kernel->ext[i]);
-    text_printf(out, "]\n");
+    text_printf(out, "]");
+    if (kernel->tasks > 1) text_printf(out, ", threads share %lld tasks of %lld rows", (long long)kernel->tasks, (long long)kernel->rows_per_task);
+    text_printf(out, "\n");
     print_roots(k, kernel, indent + 4);
     print_uses(k, kernel, indent + 4);
     text_printf(out, "%*s%.3g bytes/site, %.3g flops/site, %.3g flops/byte\n", indent + 4, "", bytes,
@@ -224,6 +226,7 @@ static void print_loop(KPrinter *k, const KLoop *l, int indent, double calls)
     if (l->active >= 0) text_printf(out, ", while "), buf_name(k, l->carry[l->active].cur, out);
     if (l->sweep.radius >= 0) text_printf(out, ", swept row by row");
     if (l->sweep.wave > 1) text_printf(out, ", %lld iterations in a pass", (long long)l->sweep.wave);
+    if (l->sweep.cut) text_printf(out, ", in a part for each of up to %d threads", k->p->parts);
     text_printf(out, " {\n");
     print_stmts(k, l->body, l->nbody, indent + 4, calls * (double)l->trip);
     for (int i = 0; i < l->ncarry; i++) {

@@ -82,11 +82,16 @@ static void cut_rings(KProgram *p, const KLoop *l) {
         }
 }
 
-/* So many parts leave each PART_ROWS rows for one that is made twice, and rings take twice
- * their room at most. */
+/* Rows of a part for an iteration of a wave (or a kernel, if there are none): it makes about
+ * one in PART_ROWS twice. */
+static int64_t rows_of_part(const KLoop *l) {
+    int64_t radius = l->sweep.radius > 0 ? l->sweep.radius : 1;
+    return (planned_worth > 0 ? 1 : PART_ROWS) * radius * (l->sweep.wave > 1 ? l->nbody : 1);
+}
+
+/* Rings take about twice their room at most. */
 static int64_t most_parts(const KProgram *p, const KLoop *l) {
-    int64_t rows = l->body[0].u.kernel.ext[0], radius = l->sweep.radius > 0 ? l->sweep.radius : 1;
-    int64_t most = rows / ((planned_worth > 0 ? 1 : PART_ROWS) * radius * (l->sweep.wave > 1 ? l->nbody : 1));
+    int64_t rows = l->body[0].u.kernel.ext[0], most = rows / rows_of_part(l);
     for (int i = 0; i < l->nbody; i++)
         for (int r = 0; r < l->body[i].u.kernel.nroots; r++) {
             const KBuf *b = &p->bufs[l->body[i].u.kernel.roots[r].buf];
@@ -106,7 +111,7 @@ static bool cut_loops(KProgram *p, KStmt *s, int n) {
         int64_t most = most_parts(p, l);
         if (!uses_cut_ring(p, l) && (most < 2 || !worth_cutting(p, l))) continue;
         if (most < p->parts) p->parts = (int)most;
-        l->sweep.cut = changed = true;
+        l->sweep.cut = rows_of_part(l), changed = true;
         cut_rings(p, l);
     }
     return changed;
@@ -115,7 +120,7 @@ static bool cut_loops(KProgram *p, KStmt *s, int n) {
 static void uncut(KProgram *p, KStmt *s, int n) {
     for (int i = 0; i < p->nbufs; i++) p->bufs[i].cut = false;
     for (int i = 0; i < n; i++)
-        if (s[i].kind == KS_LOOP) s[i].u.loop.sweep.cut = false, uncut(p, s[i].u.loop.body, s[i].u.loop.nbody);
+        if (s[i].kind == KS_LOOP) s[i].u.loop.sweep.cut = 0, uncut(p, s[i].u.loop.body, s[i].u.loop.nbody);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */

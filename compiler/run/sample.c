@@ -1,7 +1,8 @@
 /* sample.c — the chains of one sample task.  Chains run in blocks of W lanes; a
  * block runs many steps between two visits, so that its fields stay in cache, and
- * blocks are spread over threads; when there is but one, the threads share its kernels.  A chain's numbers depend on (seed, chain, step)
- * alone: not on W, not on the number of threads, not on the other chains. */
+ * blocks are spread over threads; when there is but one, the threads share its kernels.
+ * A chain's numbers depend on (seed, chain, step) alone: not on W, not on the number of
+ * threads, not on the other chains. */
 #include "run.h"
 
 #include "../../runtime/threads.h"

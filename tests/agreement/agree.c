@@ -9,6 +9,8 @@
  *     LLVM with 1 lane, both ways  two of the lanes
  *     LLVM with lanes = sites      two of the lanes; planned for a cache of 6000 bytes, so that
  *                                  loops over lattices run in waves
+ *     the last, and 8 lanes with waves and without, planned so that threads share the
+ *     smallest kernels             by one thread, two (tasks in reverse order), three
  * and every function passes ir_verify and kernel_verify.  Gradients of smooth actions
  * are compared with central differences, whose error must fall like h^2.  The programs
  * in cases/ are what once failed; their reports called …_left must be 0.
@@ -22,6 +24,7 @@
  * when fewer than 95 % of the generated programs are well typed. */
 #include "../../compiler/run/run.h"
 #include "../../runtime/philox.h"
+#include "../../runtime/threads.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -75,7 +78,8 @@ typedef struct Prog {
 } Prog;
 
 static IrFunc  *funcs[MAX_FUNCS];
-static KProgram *fused[MAX_FUNCS], *waved[MAX_FUNCS];   /* waved: planned for a tiny cache */
+static KProgram *fused[MAX_FUNCS];
+static KProgram *shared[MAX_FUNCS], *waved[MAX_FUNCS];  /* for threads, and for a tiny cache too */
 static Prog    *owner[MAX_FUNCS];
 static int      nfuncs;
 static Arena   *arena;
@@ -96,13 +100,18 @@ static int add(Prog *p, IrFunc *f) {
     KProgram *k = fuse(f, arena);
     broken = kernel_verify(k);
     if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
+    kernel_plan_for_work(1e-9);
+    KProgram *t = fuse(f, arena);
     kernel_plan_for_cache(single_precision ? 3000 : 6000);
     KProgram *w = fuse(f, arena);
     kernel_plan_for_cache(0);
+    kernel_plan_for_work(0);
+    broken = kernel_verify(t);
+    if (broken) { say('F', "kernel_verify of %s, for threads: %s", f->name, broken); return -1; }
     broken = kernel_verify(w);
     if (broken) { say('F', "kernel_verify of %s, in waves: %s", f->name, broken); return -1; }
     p->waves += waves_of(w->stmts, w->nstmts);
-    owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k, waved[nfuncs] = w;
+    owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k, shared[nfuncs] = t, waved[nfuncs] = w;
     return nfuncs++;
 }
 
@@ -182,9 +191,35 @@ static bool load(Prog *p) {
 
 /* ---- running one function everywhere ---------------------------------------------------------------- */
 
-enum { O1_W8, O0_W8, O1_W1, O0_W1, WAVES, SITES, NMACHINES };
-static const char *const machine_name[] = {"O1, 8 lanes", "O0, 8 lanes", "O1, 1 lane", "O0, 1 lane", "8 lanes in waves", "lanes of sites in waves"};
+enum { O1_W8, O0_W8, O1_W1, O0_W1, SHARED, WAVES, SITES, NMACHINES };
+static const struct { const char *name; int lanes; bool optimize; KProgram **programs; } setup[] = {
+    [O1_W8] = {"O1, 8 lanes", 8, true, fused},  [O0_W8] = {"O0, 8 lanes", 8, false, fused},
+    [O1_W1] = {"O1, 1 lane", 1, true, fused},   [O0_W1] = {"O0, 1 lane", 1, false, fused},
+    [SHARED] = {"8 lanes shared", 8, false, shared}, [WAVES] = {"8 lanes in waves", 8, true, waved},
+    [SITES] = {"lanes of sites in waves", 8, true, waved},
+};
 static Compiled *machine[NMACHINES];
+
+/* Generated code finds these in place of the runtime's: with two threads, tasks are made one
+ * after the other in reverse order, which nothing may depend on; with three, by a pool. */
+enum { ONE_THREAD = 1, REVERSE = 2, POOL = 3 };
+static int threads = ONE_THREAD;
+static Pool *pool;
+void __real_lq_parallel(int64_t ntasks, PoolTask *task, void *ctx);
+void __wrap_lq_parallel(int64_t ntasks, PoolTask *task, void *ctx);
+int  __wrap_lq_workers(void);
+
+void __wrap_lq_parallel(int64_t ntasks, PoolTask *task, void *ctx) {
+    if (threads == POOL) __real_lq_parallel(ntasks, task, ctx);
+    else for (int64_t i = 0; i < ntasks; i++) task(ctx, threads == REVERSE ? ntasks - 1 - i : i, 0);
+}
+int __wrap_lq_workers(void) { return threads; }
+
+static const char *machine_name(int m) {
+    static char text[80];
+    snprintf(text, sizeof text, "%s%s", setup[m].name, threads == REVERSE ? ", two threads" : threads == POOL ? ", three threads" : "");
+    return text;
+}
 
 static double *numbers(int64_t n) {
     double *p = lq_alloc_vectors((size_t)(n + 16) * sizeof *p);
@@ -249,7 +284,7 @@ static void call_machine(int m, int f, const CallArgs *a, int lanes) {
 static bool run_everywhere(int f, const double *const *in, double *const *out, uint32_t step) {
     const IrFunc *q = funcs[f];
     current = owner[f]->path;
-    double *scratch = numbers((fused[f]->scratch + waved[f]->scratch) * LANES);
+    double *scratch = numbers((fused[f]->scratch + shared[f]->scratch + waved[f]->scratch) * LANES);
     CallArgs a = {.in = in, .out = out, .scratch = scratch, .seed = SEED, .step = step, .chains = chains};
     call_machine(O1_W8, f, &a, LANES);
     double **other = lq_alloc((size_t)(q->nout + 1) * sizeof *other);
@@ -257,16 +292,21 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
     for (int o = 0; o < q->nout; o++) other[o] = numbers(ir_elements(q->ir, q->out[o]) * LANES);
     a.out = other;
     bool ok = true;
-    for (int m = O0_W8; m <= WAVES && ok; m += WAVES - O0_W8) {
-        call_machine(m, f, &a, LANES);
+    static const struct { int machine, threads; } full[] = {
+        {O0_W8, 1}, {SHARED, ONE_THREAD}, {SHARED, REVERSE}, {SHARED, POOL}, {WAVES, ONE_THREAD}, {WAVES, REVERSE}, {WAVES, POOL}};
+    for (int i = 0; i < LQ_COUNT(full) && ok; i++) {
+        threads = full[i].threads;
+        call_machine(full[i].machine, f, &a, LANES);
         for (int o = 0; o < q->nout && ok; o++)
-            for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name[m], l, o, other[o], LANES, l, out[o]);
+            for (int l = 0; l < LANES && ok; l++) ok = compare(f, machine_name(full[i].machine), l, o, other[o], LANES, l, out[o]);
     }
-    static const int interpreted[] = {0, 3, 6}, single[] = {0, 4};
-    static const int single_machine[] = {O0_W1, O1_W1, SITES};
-    for (int which = 0; which < 9 && ok; which++) {
-        int lane = which < 3 ? interpreted[which] : single[(which - 3) / 3];
-        bool sites = which >= 3 && single_machine[which % 3] == SITES;
+    static const struct { int lane, machine, threads; } single[] = {      /* machine < 0: the interpreter */
+        {0, -1, 1}, {3, -1, 1}, {6, -1, 1}, {0, O0_W1, 1}, {0, O1_W1, 1}, {4, O0_W1, 1}, {4, O1_W1, 1},
+        {0, SITES, ONE_THREAD}, {0, SITES, REVERSE}, {4, SITES, REVERSE}, {4, SITES, POOL}};
+    for (int which = 0; which < LQ_COUNT(single) && ok; which++) {
+        int lane = single[which].lane, m = single[which].machine;
+        bool sites = m == SITES;
+        threads = single[which].threads;
         uint32_t same_chain[LANES];
         for (int l = 0; l < LANES; l++) same_chain[l] = chains[lane];
         for (int i = 0; i < q->nin; i++) {
@@ -280,10 +320,9 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
             one[i] = copy;
         }
         const char *who = "the interpreter";
-        if (which < 3) interp_call(q, one, other, (RandKey){SEED, chains[lane], step});
+        if (m < 0) interp_call(q, one, other, (RandKey){SEED, chains[lane], step});
         else {
-            int m = single_machine[which % 3];
-            who = machine_name[m];
+            who = machine_name(m);
             CallArgs b = {.in = one, .out = other, .scratch = scratch, .seed = SEED, .step = step, .chains = same_chain};
             call_machine(m, f, &b, 1);
             for (int o = 0; o < q->nout && sites; o++) unsplit(q, q->out[o], other[o]);
@@ -291,6 +330,7 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
         for (int o = 0; o < q->nout && ok; o++) ok = compare(f, who, lane, o, other[o], 1, 0, out[o]);
         for (int i = 0; i < q->nin; i++) free((double *)one[i]);
     }
+    threads = ONE_THREAD;
     for (int o = 0; o < q->nout; o++) free(other[o]);
     free(other), free(one), free(scratch);
     return ok;
@@ -501,15 +541,18 @@ static void run_batch(char *const *paths, int n) {
     if (!any) return;
     for (int m = 0; m < NMACHINES; m++) {
         char err[512] = "";
-        BackendOptions o = {.lanes = m == O1_W1 || m == O0_W1 ? 1 : LANES, .sites = m == SITES, .optimize = m % 2 == 0};
-        machine[m] = backend_native.compile(m >= WAVES ? waved : fused, nfuncs, &o, err, sizeof err);
+        BackendOptions o = {.lanes = setup[m].lanes, .sites = m == SITES, .optimize = setup[m].optimize};
+        machine[m] = backend_native.compile(setup[m].programs, nfuncs, &o, err, sizeof err);
         if (machine[m]) continue;
         if (n > 1) _exit(99);                     /* again, one by one */
-        say('F', "%s: %s", machine_name[m], err);
+        say('F', "%s: %s", setup[m].name, err);
         return;
     }
+    pool = pool_new(POOL);
+    pool_use(pool);
     for (int i = 0; i < n; i++)
         if (progs[i].ok) run_program(&progs[i]);
+    pool_free(pool);
 }
 
 /* ---- the parent: batches, children, the account ---------------------------------------------------------------- */
