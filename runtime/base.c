@@ -43,13 +43,17 @@ void *lq_realloc(void *p, size_t size)
     return q;
 }
 
+void *lq_alloc_room(size_t bytes)
+{
+    void *p = NULL;
+    if (bytes > PTRDIFF_MAX - 64 || posix_memalign(&p, 64, bytes ? (bytes + 63) / 64 * 64 : 64)) return NULL;
+    return p;
+}
+
 void *lq_alloc_vectors(size_t bytes)
 {
-    if (bytes > PTRDIFF_MAX - 64) return NULL;
-    size_t rounded = (bytes + 63) / 64 * 64;
-    void *p = NULL;
-    if (posix_memalign(&p, 64, rounded ? rounded : 64)) return NULL;
-    return memset(p, 0, rounded);
+    void *p = lq_alloc_room(bytes);
+    return p ? memset(p, 0, (bytes + 63) / 64 * 64) : NULL;
 }
 
 bool lq_mul_ok(int64_t a, int64_t b, int64_t *product)

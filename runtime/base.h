@@ -31,6 +31,8 @@ void *lq_alloc(size_t size);
 void *lq_realloc(void *p, size_t size);
 /* 64-byte aligned, zeroed; NULL when the size is absurd or memory is short. */
 void *lq_alloc_vectors(size_t bytes);
+/* The same, not zeroed: of large room only what is used takes memory. */
+void *lq_alloc_room(size_t bytes);
 _Noreturn void lq_out_of_memory(size_t size);
 
 /* a*b with overflow check: false when the product does not fit. */

@@ -99,7 +99,9 @@ static void block_init(Sampling *s, LaneBlock *b, int number) {
     }
     b->stats = lanes_of(nstats, s->lanes);
     for (int i = 0; i < t->measure.nout; i++) b->measured[i] = room_for(s, t->measure.out[i]);
-    b->scratch = lanes_of(executable_scratch(s->x) / s->lanes + 8, s->lanes);
+    size_t scratch = (size_t)(executable_scratch(s->x) + 8 * s->lanes) * sizeof *b->scratch;
+    b->scratch = lq_alloc_room(scratch);       /* more than is used, when there are few threads */
+    if (!b->scratch) lq_out_of_memory(scratch);
     for (int l = 0; l < MAX_LANES; l++) b->chains[l] = (uint32_t)(number * s->lanes + (s->sites ? 0 : l));
 }
 

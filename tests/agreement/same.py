@@ -5,6 +5,8 @@
 
 On some examples and on N generated programs (gen.py), with small settings:
   threads    1, 2 and 4 threads print the same JSON, apart from times and files written
+  one        one chain of a lattice that is large enough for its threads to share kernels: the
+             same JSON with 1, 2 and 3 threads, an odd extent among them
   chains     chain c is the same, byte for byte, in runs of 1, 3, 8, 11 and 16 chains
              (1 to 8 lanes in a block, 16 in single precision; full and partly filled blocks)
   devices    the interpreter, code without optimisation and optimised code print the
@@ -36,6 +38,9 @@ EXAMPLES = {                       # settings that make them small
 COUNTS = (1, 3, 8, 11, 16)
 SINGLE = ("phi4.lqft", "xy.lqft", "tempering.lqft", "langevin.lqft")
 MACHINE = {"seconds", "warmup_seconds", "compile_seconds", "timing", "files"}
+
+
+LARGE = ("L=256", "L=257", "L=300")   # of phi4.lqft
 
 
 class Failed(Exception):
@@ -139,10 +144,20 @@ def check(lqft, path, settings, observable, folder):
     return done
 
 
+def check_one(lqft, path, settings, folder):
+    args = [*settings, "warmup=1", "draws=3", "length=1", "steps=6", "--out", folder]
+    prints = {t: report(lqft, path, args, "--seed", "5", "--chains", "1", "--threads", str(t)) for t in (1, 2, 3)}
+    if prints[1] is None or len(set(prints.values())) != 1:
+        raise Failed("threads that share one lattice change its numbers")
+    return ["one"]
+
+
 def one(job):
     lqft, path, settings, observable = job
     with tempfile.TemporaryDirectory() as folder:
         try:
+            if observable is None:
+                return path, check_one(lqft, path, settings, folder), None
             return path, check(lqft, path, settings, observable, folder), None
         except (Failed, subprocess.TimeoutExpired, ValueError) as e:
             return path, [], str(e)
@@ -157,6 +172,7 @@ def main():
     o = a.parse_args()
     jobs = [(o.lqft, os.path.join(ROOT, "examples", n), s, {"xy.lqft": "vortex_density", "oscillator.lqft": "x", "complex_langevin.lqft": "abs(z)", "langevin.lqft": "phi2"}.get(n, "M")) for n, s in EXAMPLES.items()]
     jobs += [(lqft, path, [*s, "precision=single"], what) for lqft, path, s, what in jobs if os.path.basename(path) in SINGLE]
+    jobs += [(o.lqft, os.path.join(ROOT, "examples", "phi4.lqft"), [size], None) for size in LARGE]
     with tempfile.TemporaryDirectory() as programs:
         if o.many:
             subprocess.run([sys.executable, os.path.join(HERE, "gen.py"), "--seed", o.seed, "--count", str(o.many), "--out", programs], check=True)
