@@ -33,6 +33,9 @@ foreach(name io philox stats threads vmath)
 endforeach()
 target_link_libraries(test_vmath PRIVATE quadmath) # references; comes with gcc
 lqft_test(numerics.vmath.full full 300 test_vmath full)
+lqft_executable(test_contract lqft_runtime numerics/test_contract.c)
+lqft_test(numerics.contract quick 120 test_contract)
+lqft_test(numerics.contract.full full 300 test_contract full)
 lqft_executable(test_random lqft_runtime numerics/test_random.c)
 lqft_test(numerics.random full 120 test_random)
 # times things: nothing else may run
@@ -93,7 +96,8 @@ lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.single full 240 physics/run.py --single --lqft $<TARGET_FILE:lqft> "exact 2x2" "phi4 8x8" "phi4 free 8x8")
 
 # ---- speed, and what it rests on -----------------------------------------------------------------
-# a measurement, not a test
+# measurements, not tests
+lqft_executable(contract lqft_runtime bench/contract.c)
 lqft_executable(functions lqft_compiler bench/functions.c backend/kbuild.c)
 lqft_executable(allocations lqft_compiler bench/allocations.c)
 file(GLOB EXAMPLES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/*.lqft)

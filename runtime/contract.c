@@ -1,78 +1,337 @@
-/* contract.c — sums of products of two arrays.  See contract.h. */
+/* contract.c — the plan of a contraction: groups of axes, which operand is read by vectors,
+ * what is packed, tables of offsets.  See contract.h and contract_plan.h. */
 #include "contract.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base.h"
+#include "contract_plan.h"
 
-struct LqContractPlan {
-    LqContraction c;
-};
+/* ---- groups of axes ------------------------------------------------------------------ */
+
+/* Appends an axis, or makes the last one longer if all arrays go on in the same stride. */
+static void group_add(CtGroup *g, CtAxis ax)
+{
+    CtAxis *last = g->rank ? &g->ax[g->rank - 1] : NULL;
+    bool follows = last != NULL;
+    g->n *= ax.n;
+    for (int i = 0; follows && i < 3; i++) follows = last->by[i] == ax.by[i] * ax.n;
+    if (!follows) {
+        g->ax[g->rank++] = ax;
+        return;
+    }
+    ax.n *= last->n;
+    *last = ax;
+}
+
+/* Consecutive points of a group that are neighbours in an array. */
+static int64_t run(const CtGroup *g, CtArray array, int64_t element)
+{
+    if (g->rank == 0) return 1;
+    const CtAxis *last = &g->ax[g->rank - 1];
+    return last->by[array] == element ? last->n : 1;
+}
+
+/* The axis that is contiguous in an array made the last one, if there is one. */
+static CtGroup turned(const CtGroup *g, CtArray array, int64_t element)
+{
+    CtGroup t = {.n = 1};
+    int unit = -1;
+    for (int i = 0; i < g->rank; i++)
+        if (g->ax[i].by[array] == element) unit = i;
+    for (int i = 0; i < g->rank; i++)
+        if (i != unit) group_add(&t, g->ax[i]);
+    if (unit >= 0) group_add(&t, g->ax[unit]);
+    return t;
+}
+
+static void fill(const CtGroup *g, CtArray array, int64_t first, int64_t n, int64_t *out)
+{
+    int64_t at[LQ_AXES], offset = 0;
+    for (int i = g->rank - 1; i >= 0; i--) {
+        at[i] = first % g->ax[i].n;
+        first /= g->ax[i].n;
+        offset += at[i] * g->ax[i].by[array];
+    }
+    int last = g->rank - 1;
+    if (last < 0) {
+        if (n) out[0] = 0;
+        return;
+    }
+    while (n > 0) {
+        int64_t by = g->ax[last].by[array], m = g->ax[last].n - at[last];
+        if (m > n) m = n;
+        for (int64_t i = 0; i < m; i++) out[i] = offset + i * by;
+        out += m, n -= m;
+        offset -= at[last] * by;
+        at[last] = 0;
+        for (int i = last - 1; i >= 0; i--) {
+            offset += g->ax[i].by[array];
+            if (++at[i] < g->ax[i].n) break;
+            offset -= at[i] * g->ax[i].by[array];
+            at[i] = 0;
+        }
+    }
+}
+
+const int64_t *ct_offsets(const CtGroup *g, int which, int64_t first, int64_t n, int64_t *room)
+{
+    if (g->table[which]) return g->table[which] + first;
+    fill(g, g->which[which], first, n, room);
+    return room;
+}
+
+static void group_tables(CtGroup *g, CtArray first, CtArray second)
+{
+    g->which[0] = first;
+    g->which[1] = second;
+    if (g->n > CT_TABLE) return;
+    for (int w = 0; w < 2; w++) {
+        g->table[w] = lq_alloc((size_t)g->n * sizeof(int64_t));
+        fill(g, g->which[w], 0, g->n, g->table[w]);
+    }
+}
+
+static CtGroup swapped(CtGroup g)
+{
+    for (int i = 0; i < g.rank; i++) {
+        int64_t s = g.ax[i].by[CT_S];
+        g.ax[i].by[CT_S] = g.ax[i].by[CT_V];
+        g.ax[i].by[CT_V] = s;
+    }
+    return g;
+}
+
+/* ---- which way ------------------------------------------------------------------------- */
+
+/* One way to do it, and about how many cycles it takes with vectors of 512 bits: numbers
+ * that depend on no machine, since inner products add in another order than tiles. */
+typedef struct Way {
+    CtGroup rows, columns, reduced;
+    bool a_is_vector, dot;
+    double cycles;
+} Way;
+
+static int64_t nominal_lanes(int64_t element)
+{
+    return 64 / element;
+}
+
+static bool reads_unpacked(const Way *w, int64_t element, int64_t lanes)
+{
+    int64_t unit = run(&w->columns, CT_V, element);
+    return unit >= lanes && (unit % lanes == 0 || unit >= 4 * lanes);
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static void cost_of_tiles(Way *w, int64_t element)
+{
+    double r = (double)w->rows.n, c = (double)w->columns.n, k = (double)w->reduced.n;
+    int64_t lanes = nominal_lanes(element), blocks = (w->reduced.n + CT_BLOCK - 1) / CT_BLOCK;
+    double vectors = (double)((w->columns.n + lanes - 1) / lanes);
+    double packing = reads_unpacked(w, element, lanes)                                                  ? 0
+                     : run(&w->columns, CT_V, element) >= lanes                                         ? 0.2
+                     : run(&w->reduced, CT_V, element) >= least((double)lanes, (double)w->reduced.n) ? 0.5
+                                                                                                     : 1.3;
+    double storing = run(&w->columns, CT_O, element) >= lanes ? 2.0 / (double)lanes : 2.5;
+    w->cycles = (r < 4 ? r + 0.5 : r) * vectors * k + packing * c * k + storing * r * c * (double)blocks;
+}
+
+static void cost_of_dots(Way *w, int64_t element)
+{
+    double r = (double)w->rows.n, c = (double)w->columns.n, k = (double)w->reduced.n;
+    double gather = run(&w->reduced, CT_V, element) == w->reduced.n ? 0 : 1.5;
+    w->cycles = r * c * (1.3 * k / (double)nominal_lanes(element) + 16) + gather * c * k;
+}
+
+static void consider(Way *best, Way *w, int64_t element)
+{
+    bool one_run = run(&w->reduced, CT_S, element) == w->reduced.n && w->reduced.n > 1;
+    w->dot = false;
+    cost_of_tiles(w, element);
+    if (best->cycles < 0 || w->cycles < best->cycles) *best = *w;
+    if (!one_run) return;
+    w->dot = true;
+    cost_of_dots(w, element);
+    if (w->cycles < best->cycles) *best = *w;
+}
+
+/* Axes of a only, of b only, and reduced ones; strides of a stand at CT_S. */
+static Way choose(const CtGroup *in_a, const CtGroup *in_b, const CtGroup *reduced, int64_t element)
+{
+    Way best = {.cycles = -1};
+    for (int a_is_vector = 0; a_is_vector < 2; a_is_vector++)
+        for (int turn = 0; turn < 2; turn++) {
+            Way w = {.rows = a_is_vector ? swapped(*in_b) : *in_a,
+                     .columns = a_is_vector ? swapped(*in_a) : *in_b,
+                     .reduced = a_is_vector ? swapped(*reduced) : *reduced,
+                     .a_is_vector = a_is_vector};
+            if (turn) w.columns = turned(&w.columns, CT_V, element);
+            consider(&best, &w, element);
+        }
+    return best;
+}
+
+/* ---- what is packed ---------------------------------------------------------------------- */
+
+static int64_t largest_step(const CtGroup *g, CtArray array)
+{
+    int64_t most = 0;
+    for (int i = 0; i < g->rank; i++) {
+        int64_t by = llabs(g->ax[i].by[array]);
+        if (by > most) most = by;
+    }
+    return most;
+}
+
+static void decide_packing(LqContractPlan *p, const Way *w)
+{
+    int64_t e = p->element, lanes = p->machine->lanes;
+    p->pack_v = !reads_unpacked(w, e, lanes);
+    /* rows of the vector operand far apart: many pages, few cache sets */
+    int64_t far = w->reduced.rank == 1 ? p->block * largest_step(&w->reduced, CT_V) : 0;
+    if (far > 64 * 1024 && w->rows.n >= 16) p->pack_v = true;
+    p->pack_s = w->columns.n >= 96;
+    p->packed_by_k = run(&w->rows, CT_S, e) > run(&w->reduced, CT_S, e);
+}
+
+static void offsets_in_packed(LqContractPlan *p)
+{
+    int64_t e = p->element, rows = p->machine->tile_rows, apart = p->block + 64 / e;
+    p->packed_rows = lq_alloc(CT_TILE_ROWS * sizeof(int64_t));
+    p->packed_ks = lq_alloc((size_t)p->block * sizeof(int64_t));
+    p->packed_kv = lq_alloc((size_t)p->block * sizeof(int64_t));
+    p->panel_step = p->panel * p->machine->lanes * e;
+    for (int r = 0; r < CT_TILE_ROWS; r++) p->packed_rows[r] = p->packed_by_k ? r * e : r * apart * e;
+    for (int64_t k = 0; k < p->block; k++) {
+        p->packed_ks[k] = p->packed_by_k ? k * rows * e : k * e;
+        p->packed_kv[k] = k * p->panel_step;
+    }
+}
+
+/* Most columns of a block: whole runs, if they are read where they are. */
+static int64_t column_block(const LqContractPlan *p)
+{
+    int64_t unit = run(&p->columns, CT_V, p->element);
+    if (p->pack_v || unit > CT_COLUMNS) return CT_COLUMNS;
+    return CT_COLUMNS / unit * unit;
+}
+
+static void plan_tiles(LqContractPlan *p, const Way *w)
+{
+    int64_t blocks = (p->reduced.n + CT_BLOCK - 1) / CT_BLOCK;
+    p->block = (p->reduced.n + blocks - 1) / blocks;
+    decide_packing(p, w);
+    int64_t vectors = (p->columns.n + p->machine->lanes - 1) / p->machine->lanes;
+    p->panel = p->rows.n <= 2 ? CT_PANEL : p->machine->panel;
+    if (vectors == 4 && p->panel == 3) p->panel = 2;
+    if (vectors < p->panel) p->panel = (int)vectors;
+    p->column_block = column_block(p);
+    offsets_in_packed(p);
+}
+
+/* ---- scratch memory ------------------------------------------------------------------------ */
+
+static size_t place(size_t *end, size_t bytes)
+{
+    size_t at = *end;
+    *end += (bytes + 63) & ~(size_t)63;
+    return at;
+}
+
+static void plan_scratch(LqContractPlan *p)
+{
+    size_t e = (size_t)p->element, lanes = (size_t)p->machine->lanes, block = (size_t)p->block;
+    for (int i = 0; i < 2; i++) p->at_wrap[i] = place(&p->bytes, ct_wrap_bytes(p->wrap[i]));
+    if (p->zero) return;
+    if (p->dot) {
+        p->at_v = place(&p->bytes, (size_t)p->reduced.n * e);
+        return;
+    }
+    size_t tile_rows = (size_t)p->machine->tile_rows;
+    size_t rows = p->rows.n < CT_ROWS ? (size_t)p->rows.n : CT_ROWS;
+    size_t columns = p->columns.n < p->column_block ? (size_t)p->columns.n : (size_t)p->column_block;
+    size_t vectors = (columns + lanes - 1) / lanes, panels = (vectors + (size_t)p->panel - 1) / (size_t)p->panel;
+    /* those that are read where they are: the last one of each run, cut or whole */
+    if (!p->pack_v) panels = columns / (size_t)run(&p->columns, CT_V, p->element) + 2;
+    if (p->pack_s) p->at_s = place(&p->bytes, (rows + tile_rows) * (block + 64 / e) * e);
+    p->at_v = place(&p->bytes, panels * (size_t)p->panel_step * block);
+    p->at_tile = place(&p->bytes, CT_TILE_ROWS * CT_PANEL * lanes * e);
+    p->at_offsets = place(&p->bytes, 2 * (CT_BLOCK + CT_ROWS + CT_COLUMNS) * sizeof(int64_t));
+}
+
+/* ---- the plan -------------------------------------------------------------------------------- */
+
+static void plan_groups(LqContractPlan *p, const LqContraction *c, int64_t by[3][LQ_AXES])
+{
+    CtGroup in_a = {.n = 1}, in_b = {.n = 1}, reduced = {.n = 1}, batch = {.n = 1};
+    for (int x = 0; x < c->rank + c->nred; x++) {
+        CtAxis ax = {c->ext[x], {by[CT_S][x], by[CT_V][x], by[CT_O][x]}};
+        bool a = ax.by[CT_S] != 0, b = ax.by[CT_V] != 0;
+        if (ax.n == 1) continue;
+        if (x >= c->rank && !a && !b) p->times *= (double)ax.n;
+        else if (x >= c->rank) group_add(&reduced, ax);
+        else group_add(a == b ? &batch : a ? &in_a : &in_b, ax);
+    }
+    Way way = choose(&in_a, &in_b, &reduced, p->element);
+    p->a_is_vector = way.a_is_vector;
+    p->dot = way.dot;
+    p->rows = way.rows;
+    p->columns = way.columns;
+    p->reduced = way.reduced;
+    p->batch = way.a_is_vector ? swapped(batch) : batch;
+    if (!p->dot) plan_tiles(p, &way);
+    group_tables(&p->rows, CT_S, CT_O);
+    group_tables(&p->columns, CT_V, CT_O);
+    group_tables(&p->reduced, CT_S, CT_V);
+}
+
+LqContractPlan *ct_plan(const LqContraction *c, const CtMachine *machine)
+{
+    LqContractPlan *p = lq_alloc(sizeof *p);
+    int naxes = c->rank + c->nred;
+    int64_t by[3][LQ_AXES] = {{0}}, base[2];
+    *p = (LqContractPlan){.machine = machine, .single = c->single, .times = 1, .out_n = 1};
+    p->element = c->single ? sizeof(float) : sizeof(double);
+    for (int x = naxes - 1; x >= 0; x--) {
+        if (x >= c->rank) p->zero |= c->ext[x] == 0;
+        else by[CT_O][x] = p->out_n * p->element, p->out_n *= c->ext[x];
+    }
+    if (p->out_n == 0) p->zero = true;
+    if (p->zero) return p;
+    ct_wrap_plan(&c->a, naxes, c->ext, (size_t)p->element, &base[0], by[CT_S], &p->wrap[0]);
+    ct_wrap_plan(&c->b, naxes, c->ext, (size_t)p->element, &base[1], by[CT_V], &p->wrap[1]);
+    plan_groups(p, c, by);
+    p->base[0] = base[p->a_is_vector ? 1 : 0];
+    p->base[1] = base[p->a_is_vector ? 0 : 1];
+    plan_scratch(p);
+    return p;
+}
 
 LqContractPlan *lq_contract_plan(const LqContraction *c)
 {
-    LqContractPlan *p = lq_alloc(sizeof *p);
-    p->c = *c;
-    return p;
+    return ct_plan(c, ct_machine(c->single, 0));
 }
 
 void lq_contract_plan_free(LqContractPlan *p)
 {
+    CtGroup *groups[] = {&p->rows, &p->columns, &p->reduced};
+    for (int g = 0; g < 3; g++)
+        for (int w = 0; w < 2; w++) free(groups[g]->table[w]);
+    ct_wrap_free(p->wrap[0]);
+    ct_wrap_free(p->wrap[1]);
+    free(p->packed_rows);
+    free(p->packed_ks);
+    free(p->packed_kv);
     free(p);
 }
 
 size_t lq_contract_scratch(const LqContractPlan *p)
 {
-    (void)p;
-    return 0;
-}
-
-/* The element of an operand at a point of all axes. */
-static double element(const LqOperand *o, int naxes, const int64_t *at, const void *data, bool single)
-{
-    int64_t where = 0;
-    double sign = 1;
-    for (int d = 0; d < o->rank; d++) {
-        const LqIndex *ix = &o->ix[d];
-        int64_t i = ix->k;
-        for (int x = 0; x < naxes; x++) i += ix->c[x] * at[x];
-        int64_t turns = (i >= 0 ? i : i - ix->n + 1) / ix->n;
-        if (ix->mode == LQ_ZERO && turns) return 0;
-        if (ix->mode == LQ_ANTIPERIODIC && turns % 2) sign = -sign;
-        where = where * ix->n + i - turns * ix->n;
-    }
-    return sign * (single ? (double)((const float *)data)[where] : ((const double *)data)[where]);
-}
-
-/* The next point of the axes from `first` on; false after the last. */
-static bool next(const int64_t *ext, int first, int end, int64_t *at)
-{
-    for (int x = end - 1; x >= first; x--) {
-        if (++at[x] < ext[x]) return true;
-        at[x] = 0;
-    }
-    return false;
-}
-
-void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch)
-{
-    const LqContraction *c = &p->c;
-    int n = c->rank + c->nred;
-    int64_t at[LQ_AXES] = {0}, o = 0;
-    bool empty = false;
-    (void)scratch;
-    for (int x = 0; x < n; x++) {
-        if (c->ext[x] == 0 && x < c->rank) return;
-        if (c->ext[x] == 0) empty = true;
-    }
-    do {
-        double sum = 0;
-        if (!empty)
-            do {
-                double x = element(&c->a, n, at, a, c->single), y = element(&c->b, n, at, b, c->single);
-                sum = c->single ? (double)(float)(sum + x * y) : sum + x * y;
-            } while (next(c->ext, c->rank, n, at));
-        if (c->single) ((float *)out)[o++] = (float)sum;
-        else ((double *)out)[o++] = sum;
-    } while (next(c->ext, 0, c->rank, at));
+    return p->bytes;
 }

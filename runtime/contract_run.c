@@ -1,0 +1,329 @@
+/* contract_run.c — a planned contraction carried out: blocks, packing, tiles.  See
+ * contract_plan.h. */
+#include <string.h>
+
+#include "contract_plan.h"
+
+typedef struct Run {
+    const LqContractPlan *p;
+    const char *s, *v;       /* operands of one batch entry */
+    char *out;
+    char *packed_s, *packed_v, *tile;
+    int64_t *room_k[2], *room_r[2], *room_c[2];
+    /* the block at hand */
+    const int64_t *ks, *kv, *rows, *out_rows, *columns, *out_columns;
+    int64_t nk, nrows, ncolumns;
+    bool add;
+    int npanels;
+    struct Panel {
+        int64_t column;      /* first of its columns */
+        int width, vectors;  /* columns, vectors */
+        bool direct;         /* its columns are neighbours in out */
+        const char *v;
+        const int64_t *kv;
+    } panel[CT_COLUMNS + 1];
+} Run;
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many offsets from the first on are those of neighbours, at most n. */
+static int64_t neighbours(const int64_t *offset, int64_t n, int64_t element)
+{
+    int64_t i = 1;
+    while (i < n && offset[i] == offset[i - 1] + element) i++;
+    return i;
+}
+
+static void put(char *to, const char *from, int64_t element)
+{
+    if (element == sizeof(float)) *(float *)to = *(const float *)from;
+    else *(double *)to = *(const double *)from;
+}
+
+/* ---- the vector operand ---------------------------------------------------------------- */
+
+/* Columns at any offsets, element by element; zeros fill the last vector. */
+static void pack_elements(const Run *r, const struct Panel *q, char *to)
+{
+    const LqContractPlan *p = r->p;
+    const int64_t *columns = r->columns + q->column;
+    int64_t e = p->element, room = q->vectors * p->machine->lanes;
+    for (int64_t k = 0; k < r->nk; k++, to += p->panel_step) {
+        const char *from = r->v + r->kv[k];
+        if (e == sizeof(float))
+            for (int j = 0; j < q->width; j++) ((float *)to)[j] = *(const float *)(from + columns[j]);
+        else
+            for (int j = 0; j < q->width; j++) ((double *)to)[j] = *(const double *)(from + columns[j]);
+        memset(to + q->width * e, 0, (size_t)((room - q->width) * e));
+    }
+}
+
+static void pack_panel(const Run *r, const struct Panel *q, char *to)
+{
+    const LqContractPlan *p = r->p;
+    const CtMachine *m = p->machine;
+    const int64_t *columns = r->columns + q->column;
+    bool whole = q->width == q->vectors * m->lanes;
+    if (whole && neighbours(columns, q->width, p->element) == q->width)
+        m->copy(to, p->panel_step, r->v + columns[0], r->kv, r->nk, q->width);
+    else if (whole && neighbours(r->kv, r->nk, p->element) == r->nk)
+        m->turn(to, p->panel_step, r->v + r->kv[0], columns, r->nk, q->width);
+    else pack_elements(r, q, to);
+}
+
+static void add_panel(Run *r, int64_t column, int64_t width, char **room)
+{
+    const LqContractPlan *p = r->p;
+    int lanes = p->machine->lanes;
+    struct Panel *q = &r->panel[r->npanels++];
+    *q = (struct Panel){.column = column, .width = (int)width, .vectors = (int)((width + lanes - 1) / lanes)};
+    bool whole = width == q->vectors * lanes;
+    q->direct = whole && neighbours(r->out_columns + column, width, p->element) == width;
+    if (whole && !p->pack_v) {
+        q->v = r->v + r->columns[column];
+        q->kv = r->kv;
+        return;
+    }
+    pack_panel(r, q, *room);
+    q->v = *room;
+    q->kv = p->packed_kv;
+    *room += p->panel_step * r->nk;
+}
+
+/* The columns of the block cut into panels of about equal width; those of one panel are
+ * neighbours if they are not packed. */
+static void make_panels(Run *r)
+{
+    const LqContractPlan *p = r->p;
+    int lanes = p->machine->lanes;
+    char *room = r->packed_v;
+    r->npanels = 0;
+    for (int64_t c = 0, n; c < r->ncolumns; c += n) {
+        n = p->pack_v ? r->ncolumns : neighbours(r->columns + c, r->ncolumns - c, p->element);
+        int64_t vectors = (n + lanes - 1) / lanes, panels = (vectors + p->panel - 1) / p->panel;
+        for (int64_t i = 0, at = 0; i < panels; i++) {
+            int64_t width = (vectors / panels + (i < vectors % panels)) * lanes;
+            add_panel(r, c + at, smaller(width, n - at), &room);
+            at += width;
+        }
+    }
+}
+
+/* ---- the scalar operand ------------------------------------------------------------------- */
+
+/* Rows of tile i of n: as equal as can be. */
+static int64_t tile_begin(int64_t rows, int64_t tiles, int64_t i)
+{
+    return i * (rows / tiles) + smaller(i, rows % tiles);
+}
+
+static int64_t count_tiles(const Run *r)
+{
+    int most = r->p->machine->tile_rows;
+    return (r->nrows + most - 1) / most;
+}
+
+static int64_t tile_bytes(const LqContractPlan *p)
+{
+    return p->machine->tile_rows * (p->block + 64 / p->element) * p->element;
+}
+
+static void pack_tile(const Run *r, int64_t first, int64_t n, char *to)
+{
+    const LqContractPlan *p = r->p;
+    int64_t e = p->element;
+    bool k_run = !p->packed_by_k && neighbours(r->ks, r->nk, e) == r->nk;
+    for (int64_t i = 0; i < n; i++) {
+        const char *from = r->s + r->rows[first + i];
+        char *row = to + p->packed_rows[i];
+        if (k_run) memcpy(row, from + r->ks[0], (size_t)(r->nk * e));
+        else
+            for (int64_t k = 0; k < r->nk; k++) put(row + p->packed_ks[k], from + r->ks[k], e);
+    }
+}
+
+static void pack_rows(Run *r)
+{
+    int64_t tiles = count_tiles(r);
+    for (int64_t i = 0; i < tiles; i++) {
+        int64_t first = tile_begin(r->nrows, tiles, i);
+        pack_tile(r, first, tile_begin(r->nrows, tiles, i + 1) - first, r->packed_s + i * tile_bytes(r->p));
+    }
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------ */
+
+/* A tile from where it was made to its columns in out. */
+static void scatter(const Run *r, const struct Panel *q, const int64_t *out_rows, int64_t n)
+{
+    int64_t width = q->vectors * r->p->machine->lanes;
+    const int64_t *columns = r->out_columns + q->column;
+    for (int64_t i = 0; i < n; i++) {
+        char *o = r->out + out_rows[i];
+        if (r->p->single) {
+            const float *t = (const float *)r->tile + i * width;
+            for (int j = 0; j < q->width; j++) {
+                float *to = (float *)(o + columns[j]);
+                *to = r->add ? *to + t[j] : t[j];
+            }
+        } else {
+            const double *t = (const double *)r->tile + i * width;
+            for (int j = 0; j < q->width; j++) {
+                double *to = (double *)(o + columns[j]);
+                *to = r->add ? *to + t[j] : t[j];
+            }
+        }
+    }
+}
+
+static void tiles_of_panel(Run *r, const struct Panel *q)
+{
+    const LqContractPlan *p = r->p;
+    int64_t tiles = count_tiles(r), tile_rows[CT_TILE_ROWS];
+    for (int i = 0; i < CT_TILE_ROWS; i++) tile_rows[i] = i * q->vectors * p->machine->lanes * p->element;
+    CtTile t = {.s = r->s, .v = q->v, .ks = r->ks, .kv = q->kv, .n = r->nk};
+    for (int64_t i = 0; i < tiles; i++) {
+        int64_t first = tile_begin(r->nrows, tiles, i), n = tile_begin(r->nrows, tiles, i + 1) - first;
+        t.rows = r->rows + first;
+        if (p->pack_s) t.s = r->packed_s + i * tile_bytes(p), t.rows = p->packed_rows, t.ks = p->packed_ks;
+        t.out = q->direct ? r->out + r->out_columns[q->column] : r->tile;
+        t.out_rows = q->direct ? r->out_rows + first : tile_rows;
+        t.add = q->direct && r->add;
+        p->machine->tile[n - 1][q->vectors - 1](&t);
+        if (!q->direct) scatter(r, q, r->out_rows + first, n);
+    }
+}
+
+static void row_block(Run *r, int64_t first, bool pack)
+{
+    const LqContractPlan *p = r->p;
+    r->nrows = smaller(CT_ROWS, p->rows.n - first);
+    r->rows = ct_offsets(&p->rows, 0, first, r->nrows, r->room_r[0]);
+    r->out_rows = ct_offsets(&p->rows, 1, first, r->nrows, r->room_r[1]);
+    if (p->pack_s && pack) pack_rows(r);
+    for (int i = 0; i < r->npanels; i++) tiles_of_panel(r, &r->panel[i]);
+}
+
+/* One batch entry. */
+static void product(Run *r)
+{
+    const LqContractPlan *p = r->p;
+    for (int64_t k = 0; k < p->reduced.n; k += p->block) {
+        r->nk = smaller(p->block, p->reduced.n - k);
+        r->ks = ct_offsets(&p->reduced, 0, k, r->nk, r->room_k[0]);
+        r->kv = ct_offsets(&p->reduced, 1, k, r->nk, r->room_k[1]);
+        r->add = k > 0;
+        for (int64_t c = 0; c < p->columns.n; c += p->column_block) {
+            r->ncolumns = smaller(p->column_block, p->columns.n - c);
+            r->columns = ct_offsets(&p->columns, 0, c, r->ncolumns, r->room_c[0]);
+            r->out_columns = ct_offsets(&p->columns, 1, c, r->ncolumns, r->room_c[1]);
+            make_panels(r);
+            for (int64_t i = 0; i < p->rows.n; i += CT_ROWS) row_block(r, i, c == 0 || p->rows.n > CT_ROWS);
+        }
+    }
+}
+
+/* ---- inner products ------------------------------------------------------------------------------ */
+
+/* The reduced axes of a column of the vector operand as neighbours. */
+static const char *gathered(const Run *r, const char *v)
+{
+    const LqContractPlan *p = r->p;
+    int64_t e = p->element, room[CT_BLOCK];
+    const CtAxis *last = &p->reduced.ax[p->reduced.rank - 1];
+    if (last->by[CT_V] == e) return v;
+    for (int64_t k = 0; k < p->reduced.n; k += CT_BLOCK) {
+        int64_t n = smaller(CT_BLOCK, p->reduced.n - k);
+        const int64_t *kv = ct_offsets(&p->reduced, 1, k, n, room);
+        for (int64_t i = 0; i < n; i++) put(r->packed_v + (k + i) * e, v + kv[i], e);
+    }
+    return r->packed_v;
+}
+
+static void dot_rows(const Run *r, const char *x, int64_t first, int64_t n, char *out)
+{
+    const LqContractPlan *p = r->p;
+    int64_t room[2][CT_DOT_ROWS], e = p->element;
+    const int64_t *rows = ct_offsets(&p->rows, 0, first, n, room[0]);
+    const int64_t *out_rows = ct_offsets(&p->rows, 1, first, n, room[1]);
+    const char *row[CT_DOT_ROWS];
+    _Alignas(64) char sums[CT_DOT_ROWS * sizeof(double)] = {0};
+    for (int64_t k = 0; k < p->reduced.n; k += CT_DOT_BLOCK) {
+        for (int64_t i = 0; i < n; i++) row[i] = r->s + rows[i] + k * e;
+        p->machine->dot[n - 1](row, x + k * e, smaller(CT_DOT_BLOCK, p->reduced.n - k), sums);
+    }
+    for (int64_t i = 0; i < n; i++) put(out + out_rows[i], sums + i * e, e);
+}
+
+static void dots(Run *r)
+{
+    const LqContractPlan *p = r->p;
+    for (int64_t c = 0; c < p->columns.n; c++) {
+        int64_t room[2];
+        const char *x = gathered(r, r->v + *ct_offsets(&p->columns, 0, c, 1, &room[0]));
+        char *out = r->out + *ct_offsets(&p->columns, 1, c, 1, &room[1]);
+        for (int64_t i = 0; i < p->rows.n; i += CT_DOT_ROWS) dot_rows(r, x, i, smaller(CT_DOT_ROWS, p->rows.n - i), out);
+    }
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------- */
+
+static void each_batch_entry(Run *r)
+{
+    const LqContractPlan *p = r->p;
+    const CtGroup *b = &p->batch;
+    int64_t at[LQ_AXES] = {0};
+    for (;;) {
+        if (p->dot) dots(r);
+        else product(r);
+        int i = b->rank - 1;
+        for (; i >= 0; i--) {
+            int64_t turn = ++at[i] == b->ax[i].n ? at[i] : 0;
+            r->s += b->ax[i].by[CT_S] * (1 - turn);
+            r->v += b->ax[i].by[CT_V] * (1 - turn);
+            r->out += b->ax[i].by[CT_O] * (1 - turn);
+            if (!turn) break;
+            at[i] = 0;
+        }
+        if (i < 0) return;
+    }
+}
+
+static void multiply(const LqContractPlan *p, void *out)
+{
+    for (int64_t i = 0; i < p->out_n; i++)
+        if (p->single) ((float *)out)[i] = (float)((double)((float *)out)[i] * p->times);
+        else ((double *)out)[i] *= p->times;
+}
+
+void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch)
+{
+    if (p->zero) {
+        memset(out, 0, (size_t)(p->out_n * p->element));
+        return;
+    }
+    char *room = scratch;
+    const void *operand[2] = {a, b};
+    for (int i = 0; i < 2; i++)
+        if (p->wrap[i]) {
+            ct_wrap(p->wrap[i], operand[i], room + p->at_wrap[i]);
+            operand[i] = room + p->at_wrap[i];
+        }
+    Run r;
+    r.p = p;
+    r.s = (const char *)operand[p->a_is_vector ? 1 : 0] + p->base[0];
+    r.v = (const char *)operand[p->a_is_vector ? 0 : 1] + p->base[1];
+    r.out = out;
+    r.packed_s = room + p->at_s, r.packed_v = room + p->at_v, r.tile = room + p->at_tile;
+    int64_t *offsets = (int64_t *)(room + p->at_offsets);
+    for (int i = 0; i < 2; i++) {
+        r.room_k[i] = offsets, offsets += CT_BLOCK;
+        r.room_r[i] = offsets, offsets += CT_ROWS;
+        r.room_c[i] = offsets, offsets += CT_COLUMNS;
+    }
+    each_batch_entry(&r);
+    if (p->times != 1) multiply(p, out);
+}
