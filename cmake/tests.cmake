@@ -31,6 +31,10 @@ foreach(name io philox stats threads vmath)
   lqft_executable(test_${name} lqft_runtime numerics/test_${name}.c)
   lqft_test(numerics.${name} quick 120 test_${name})
 endforeach()
+lqft_executable(test_formats lqft_runtime io/test_formats.c)
+lqft_test(io.formats quick 120 test_formats ${TESTS}/io/data)
+lqft_executable(mutate lqft_runtime io/mutate.c fuzz/io_fuzz.c)
+lqft_test(io.damaged quick 120 mutate ${TESTS}/io/data)
 target_link_libraries(test_vmath PRIVATE quadmath) # references; comes with gcc
 lqft_test(numerics.vmath.full full 300 test_vmath full)
 lqft_executable(test_contract lqft_runtime numerics/test_contract.c)
@@ -88,6 +92,7 @@ lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 # the editors that are installed; the others are left out, which -V shows
 lqft_script(editors quick 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
+lqft_script(data quick 120 cli/data.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)
@@ -109,7 +114,7 @@ lqft_script(bench.speed quick 240 bench/run.py --quick --lqft $<TARGET_FILE:lqft
 set_tests_properties(bench.speed bench.check PROPERTIES RUN_SERIAL TRUE)
 
 # ---- fuzzing -----------------------------------------------------------------------------------------
-# The parser, from any bytes.  Needs clang with its fuzzer runtime, whatever compiles the rest.
+# The parser and the readers of arrays, from any bytes.  Needs clang with its fuzzer runtime, whatever compiles the rest.
 find_program(FUZZ_CC NAMES clang-19 clang-20 clang-21 clang-22)
 set(FUZZ_FLAGS -std=gnu17 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address -fno-omit-frame-pointer)
 set(FUZZ_WORKS FALSE)
@@ -132,7 +137,16 @@ if(FUZZ_WORKS)
   add_custom_target(fuzz ALL DEPENDS ${TEST_BIN}/front_fuzz)
   # both make the generated files: one after the other
   add_dependencies(fuzz lqft_compiler)
-  lqft_test(fuzz.front full 120 sh ${TESTS}/fuzz/run.sh ${TEST_BIN}/front_fuzz ${TEST_BIN}/corpus 20)
+  file(GLOB IO_SOURCES CONFIGURE_DEPENDS runtime/io/*.c)
+  file(GLOB IO_HEADERS CONFIGURE_DEPENDS runtime/io/*.h)
+  add_custom_command(OUTPUT ${TEST_BIN}/io_fuzz
+    COMMAND ${FUZZ_CC} ${FUZZ_FLAGS} -isystem ${HDF5_INCLUDE} -isystem ${JANSSON_INCLUDE} -DLQFT_HDF5="${HDF5_SONAME}"
+            ${IO_SOURCES} ${CMAKE_CURRENT_SOURCE_DIR}/runtime/base.c ${TESTS}/fuzz/io_fuzz.c -o ${TEST_BIN}/io_fuzz ${JANSSON_LIB} ${ZLIB_LIBRARIES} -lm
+    DEPENDS ${IO_SOURCES} ${IO_HEADERS} runtime/base.c ${TESTS}/fuzz/io_fuzz.c
+    VERBATIM)
+  add_custom_target(fuzz_io ALL DEPENDS ${TEST_BIN}/io_fuzz)
+  lqft_test(fuzz.io full 120 sh ${TESTS}/fuzz/run.sh ${TEST_BIN}/io_fuzz ${TEST_BIN}/corpus_io 20 tests/io/data)
+  lqft_test(fuzz.front full 120 sh ${TESTS}/fuzz/run.sh ${TEST_BIN}/front_fuzz ${TEST_BIN}/corpus 20 tests/language/good tests/errors examples stdlib)
 else()
   message(STATUS "no fuzz test: clang-19 with libclang-rt-19-dev and libstdc++ is not installed")
 endif()

@@ -17,6 +17,7 @@ static double now(void) {
 
 void session_open(Session *s, const RunOptions *o, bool claims) {
     front_init(&s->front);
+    s->front.data = o->data, s->front.ndata = o->ndata;
     s->arena = arena_new();
     /* lex, parse, resolve, elaborate the declarations */
     s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides, o->seed);

@@ -18,8 +18,8 @@
 
 static const char usage[] =
     "usage: lqft run FILE [name=value …] [--seed N] [--chains N] [--threads N]\n"
-    "                [--device cpu|interp] [--lanes chains|sites] [--out DIR] [--json] [--quiet]\n"
-    "                [--strict] [--plot]\n"
+    "                [--device cpu|interp] [--lanes chains|sites] [--data DIR] [--out DIR]\n"
+    "                [--json] [--quiet] [--strict] [--plot]\n"
     "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
     "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
@@ -83,6 +83,7 @@ static int check_input(const char *path) {
 typedef struct CommandLine {
     RunOptions  o;
     VEC(Override) overrides;
+    VEC(const char *) data;
     const char *command, *what;
 } CommandLine;
 
@@ -133,6 +134,7 @@ static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
         if (strcmp(v, "always") && strcmp(v, "never") && strcmp(v, "auto")) return usage_error("--color is always, never or auto");
         if (strcmp(v, "auto")) c->o.color = !strcmp(v, "always");
     } else if ((v = option_value(argc, argv, i, "--out", &missing)) && !missing) c->o.out = v;
+    else if ((v = option_value(argc, argv, i, "--data", &missing)) && !missing) vec_push(&c->data, v);
     else if (missing) return usage_error("%s needs a value", arg);
     else return usage_error("there is no option %s", arg);
     return 0;
@@ -156,6 +158,7 @@ static int parse_arguments(CommandLine *c, int argc, char **argv) {
     }
     c->o.overrides = c->overrides.data;
     c->o.noverrides = c->overrides.n;
+    c->o.data = c->data.data, c->o.ndata = c->data.n;
     return 0;
 }
 
@@ -220,6 +223,7 @@ static int command_line(int argc, char **argv) {
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);
     vec_free(&c.overrides);
+    vec_free(&c.data);
     arena_free(arena);
     return status;
 }

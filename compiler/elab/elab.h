@@ -339,6 +339,14 @@ double available_memory(void);
 /* Folder of a file ("." when it has none). */
 const char *path_folder(Arena *a, const char *path);
 
+/* ==== load.c ==================================================================== */
+
+#define MAX_DATA ((int64_t)1 << 27)   /* elements of an array of data */
+
+/* `data names[sets] = load(…)`: the array for the name number `which` (§2.4), or the error
+ * value. */
+const Value *load_data(Model *m, Arena *arena, const Decl *d, int which, IndexSet *const *sets);
+
 /* ==== resolve.c ================================================================= */
 
 /* Unknown names, duplicate declarations and recursion; before elaboration. */

@@ -3,9 +3,6 @@
  * they are specialised where they are used. */
 #include "elab.h"
 
-#include "../../runtime/io/csv.h"
-#include "../../runtime/io/npy.h"
-
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +13,6 @@
 
 #define MAX_EXTENT ((int64_t)1 << 31)
 #define MAX_SITES  ((int64_t)1 << 31)
-#define MAX_DATA   ((int64_t)1 << 27)
 #define MAX_WORK   2e8                /* of data: elements computed, with all iterations */
 
 const char *path_folder(Arena *a, const char *path) {
@@ -395,12 +391,6 @@ static Ref evaluate_constant(Elab *e, Ref node) {
     return out;
 }
 
-static bool all_finite(const double *data, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(data[i])) return false;
-    return true;
-}
-
 /* Data are computed while the program is compiled: not for minutes. */
 static bool affordable(Elab *e, const Value *v, const Decl *d) {
     double n = elements(v->u.num.sets, v->u.num.nsets);
@@ -415,56 +405,6 @@ static bool affordable(Elab *e, const Value *v, const Decl *d) {
     return false;
 }
 
-static const Value *load_data(Model *m, Arena *arena, const Decl *d, int which) {
-    Elab *e = m->elab;
-    const Expr *x = d->value;
-    IndexSet *sets[MAX_SETS];
-    if (!declared_sets(m, d->binds, d->nbinds, sets, d->name_at)) return value_error();
-    if (x->n < 1 || x->list[0]->kind != EX_STR) return ELAB_FAIL(e, "E0602", x->at, "`load` needs the name of a file in quotes");
-    const char *name = x->list[0]->name;
-    if (name[0] == '/' || strstr(name, "..")) return ELAB_FAIL(e, "E0602", x->list[0]->at, "a model reads only below its own folder");
-    const char *folder = path_folder(arena, e->front->sources.files.data[d->file]->path);
-    const char *path = strcmp(folder, ".") ? arena_printf(arena, "%s/%s", folder, name) : name;
-    size_t len = strlen(name);
-    char err[256] = "";
-    double *data = NULL;
-    int64_t count = 0, want = 1, dims[IR_MAX_RANK];
-    int rank = 0;
-    NpyArray a = {0};
-    CsvTable t = {0};
-    if (len > 4 && !strcmp(name + len - 4, ".npy")) {
-        if (npy_read(path, &a, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s", err);
-        data = a.data, count = a.count;
-    } else {
-        if (csv_read(path, &t, err, sizeof err)) return ELAB_FAIL(e, "E0603", x->list[0]->at, "%s", err);
-        int column = which;
-        if (which + 1 < x->n && x->list[which + 1]->kind == EX_STR) {
-            const char *wanted = x->list[which + 1]->name;
-            column = -1;
-            for (int i = 0; i < t.ncols; i++)
-                if (t.names && t.names[i] && !strcmp(t.names[i], wanted[0] == '/' ? wanted + 1 : wanted)) column = i;
-            if (column < 0) { csv_free(&t); return ELAB_FAIL(e, "E0603", x->list[which + 1]->at, "%s has no column \"%s\"", path, wanted); }
-        }
-        if (column >= t.ncols) { csv_free(&t); return ELAB_FAIL(e, "E0603", x->at, "%s has only %d columns", path, (int)t.ncols); }
-        data = t.columns[column], count = t.nrows;
-    }
-    for (int i = 0; i < d->nbinds; i++)
-        for (int k = 0; k < sets[i]->rank; k++) want *= dims[rank++] = sets[i]->ext[k];
-    const Value *v;
-    if (count != want) {
-        Diag *g = elab_error(e, "E0604", x->list[0]->at, "%s has %lld numbers, and `%s` has %lld elements", path, (long long)count, d->names[which], (long long)want);
-        for (int i = 0; i < d->nbinds && i < 3; i++) diag_label(&e->front->sink, g, sets[i]->at, "%s", set_describe(arena, sets[i]));
-        v = value_error();
-    } else if (!all_finite(data, count)) {
-        v = ELAB_FAIL(e, "E0603", x->list[0]->at, "%s: not all of its numbers are finite", path);
-    } else {
-        v = value_array(e, ir_const_array(e->ir, rank, dims, data), 0, 0, NULL, d->nbinds, sets, d->names_at[which]);
-    }
-    if (data == a.data) free(a.data);
-    csv_free(&t);
-    return v;
-}
-
 static const Value *elab_data_expr(Elab *e, Env *env, const Expr *x) {
     const Value *v = elab_expr(e, env, x);
     return v->kind == VK_DIST ? elab_draw(e, v, x->at) : v;
@@ -474,7 +414,10 @@ static void declare_data(Model *m, Arena *arena, const Decl *d) {
     Elab *e = m->elab;
     for (int k = 0; k < d->nnames; k++) {
         const Value *v;
-        if (call_named(d->value, "load")) v = load_data(m, arena, d, k);
+        if (call_named(d->value, "load")) {
+            IndexSet *sets[MAX_SETS];
+            v = declared_sets(m, d->binds, d->nbinds, sets, d->name_at) ? load_data(m, arena, d, k, sets) : value_error();
+        }
         else if (d->nbinds) v = elab_array(e, e->globals, d->nbinds, d->binds, d->value, elab_data_expr, d->name_at);
         else v = value_close(e, elab_data_expr(e, e->globals, d->value));
         if (v->kind != VK_ERROR && v->kind != VK_NUM)

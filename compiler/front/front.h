@@ -214,7 +214,12 @@ typedef struct Program { VEC(Decl *) decls; } Program;
 
 /* ==== parse.c: text to tree (lexer.re, parser.y behind it) ==================== */
 
-typedef struct Front { Arena *arena; Sources sources; Sink sink; } Front;
+typedef struct Front {
+    Arena *arena;
+    Sources sources;
+    Sink sink;
+    const char *const *data; int ndata;  /* folders beside the model's own to read data from */
+} Front;
 
 void front_init(Front *f);
 void front_free(Front *f);

@@ -29,6 +29,7 @@ typedef struct RunOptions {
     int         threads;              /* 0: all cores */
     Device      device;
     LaneWish    lanes;
+    const char **data; int ndata;     /* folders to read data from, beside the model's own */
     const char *out;                  /* folder for plots and files, or NULL: the model's own */
     bool        json, quiet, strict, draw, color;   /* draw: plots in the terminal too */
 } RunOptions;

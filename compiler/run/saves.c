@@ -6,8 +6,8 @@
  *           CSV: chain, draw, element, value */
 #include "results.h"
 
+#include "../../runtime/io/arrays.h"
 #include "../../runtime/io/csv.h"
-#include "../../runtime/io/npy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -157,7 +157,9 @@ static int series_csv(const char *path, const Series *s, int64_t chains) {
 
 static int write_array(const char *path, const double *data, int rank, const int64_t *shape) {
     char err[512] = "";
-    return npy_write(path, data, rank, shape, err, sizeof err) ? output_failed(path, err) : 0;
+    Array a = {.rank = rank, .data = data};
+    memcpy(a.shape, shape, (size_t)rank * sizeof *shape);
+    return arrays_write(NULL, path, 1, &a, err, sizeof err) ? output_failed(path, err) : 0;
 }
 
 static int report_npy(const char *path, const ReportResult *r) {

@@ -25,21 +25,26 @@ static void put_name(FILE *f, const char *s)
     putc('"', f);
 }
 
+void csv_put(FILE *f, int ncols, const char *const *names, int64_t nrows, const double *const *columns)
+{
+    locale_t point = newlocale(LC_ALL_MASK, "C", (locale_t)0), old = uselocale(point);
+    for (int c = 0; names && c < ncols; c++) {
+        put_name(f, names[c]);
+        putc(c + 1 < ncols ? ',' : '\n', f);
+    }
+    for (int64_t r = 0; r < nrows && !ferror(f); r++)
+        for (int c = 0; c < ncols; c++)
+            fprintf(f, "%.17g%c", columns[c][r], c + 1 < ncols ? ',' : '\n');
+    uselocale(old);
+    freelocale(point);
+}
+
 int csv_write(const char *path, int ncols, const char *const *names, int64_t nrows,
               const double *const *columns, char *err, size_t errlen)
 {
     NewFile nf;
     if (file_create(&nf, path, err, errlen)) return -1;
-    locale_t point = newlocale(LC_ALL_MASK, "C", (locale_t)0), old = uselocale(point);
-    for (int c = 0; names && c < ncols; c++) {
-        put_name(nf.f, names[c]);
-        putc(c + 1 < ncols ? ',' : '\n', nf.f);
-    }
-    for (int64_t r = 0; r < nrows && !ferror(nf.f); r++)
-        for (int c = 0; c < ncols; c++)
-            fprintf(nf.f, "%.17g%c", columns[c][r], c + 1 < ncols ? ',' : '\n');
-    uselocale(old);
-    freelocale(point);
+    csv_put(nf.f, ncols, names, nrows, columns);
     return file_commit(&nf, err, errlen);
 }
 
@@ -116,7 +121,7 @@ static bool next_line(Reader *r)
         if (!line[strspn(line, " \t\r")]) continue;
         if (!r->separator) r->separator = strchr(line, ';') ? ';' : strchr(line, ',') ? ',' : ' ';
         cut(r, line);
-        return true;
+        if (r->fields.n) return true; /* none: empty quotes between blanks */
     }
     return false;
 }
@@ -178,16 +183,12 @@ static void set_columns(CsvTable *t, const double *rows)
     }
 }
 
-int csv_read(const char *path, CsvTable *out, char *err, size_t errlen)
+int csv_parse(char *text, int64_t size, const char *path, CsvTable *out, char *err, size_t errlen)
 {
-    char *text;
-    int64_t size, cap = 0;
+    int64_t cap = 0;
     *out = (CsvTable){0};
-    if (file_read(path, &text, &size, err, errlen)) return -1;
-    if (memchr(text, '\0', (size_t)size)) {
-        free(text);
+    if (memchr(text, '\0', (size_t)size))
         return file_error(err, errlen, path, "a zero byte: not a text file");
-    }
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* a decimal point is a point */
     Reader r = {.p = strncmp(text, "\xef\xbb\xbf", 3) ? text : text + 3};
     double *rows = NULL;
@@ -206,8 +207,18 @@ int csv_read(const char *path, CsvTable *out, char *err, size_t errlen)
     free(rows);
     vec_free(&r.fields);
     freelocale(c);
-    free(text);
     return problem ? -1 : 0;
+}
+
+int csv_read(const char *path, CsvTable *out, char *err, size_t errlen)
+{
+    char *text;
+    int64_t size;
+    *out = (CsvTable){0};
+    if (file_read(path, &text, &size, err, errlen)) return -1;
+    int status = csv_parse(text, size, path, out, err, errlen);
+    free(text);
+    return status;
 }
 
 void csv_free(CsvTable *t)

@@ -3,7 +3,7 @@
  * in data/ar1_a0.9.npy is x' = a x + √(1-a²) η with a = 0.9: τ_int = 9.5. */
 #include "../../runtime/stats.h"
 
-#include "../../runtime/io/npy.h"
+#include "../../runtime/io/arrays.h"
 #include "check.h"
 
 #include <stdint.h>
@@ -250,12 +250,14 @@ int main(int argc, char **argv)
     if (argc > 1) snprintf(path, sizeof path, "%s/ar1_a0.9.npy", argv[1]);
     else snprintf(path, sizeof path, "%.*sdata/ar1_a0.9.npy",
                   slash ? (int)(slash - __FILE__ + 1) : 0, __FILE__);
-    NpyArray a;
-    if (npy_read(path, &a, err, sizeof err) || a.count != N) {
+    double *numbers = malloc((size_t)N * sizeof *numbers);
+    ArrayFile *a = arrays_open(path, err, sizeof err);
+    if (!a || arrays_info(a, 0)->count != N || arrays_load(a, 0, numbers, err, sizeof err)) {
         check(false, "the series: %s", err);
         return check_result();
     }
-    series = a.data;
+    arrays_close(a);
+    series = numbers;
     against_pyerrors();
     long_window();
     derived();
