@@ -37,6 +37,8 @@ lqft_executable(mutate lqft_runtime io/mutate.c fuzz/io_fuzz.c)
 lqft_test(io.damaged quick 120 mutate ${TESTS}/io/data)
 target_link_libraries(test_vmath PRIVATE quadmath) # references; comes with gcc
 lqft_test(numerics.vmath.full full 300 test_vmath full)
+lqft_executable(test_linalg lqft_runtime numerics/test_linalg.c)
+lqft_test(numerics.linalg quick 120 test_linalg)
 lqft_executable(test_contract lqft_runtime numerics/test_contract.c)
 lqft_test(numerics.contract quick 120 test_contract)
 lqft_test(numerics.contract.full full 300 test_contract full)
