@@ -142,8 +142,8 @@ decl: IMPORT imports
     | PLOT exprs FOR for_binds
         { Decl *d = ast_decl(p, DC_PLOT, @$); d->list = $2->data; d->nlist = $2->n;
           d->binds = $4->data; d->nbinds = $4->n; }
-    | SAVE expr TO expr
-        { Decl *d = ast_decl(p, DC_SAVE, @$); d->value = $2; d->path = $4; }
+    | SAVE exprs TO expr
+        { Decl *d = ast_decl(p, DC_SAVE, @$); d->list = $2->data; d->nlist = $2->n; d->path = $4; }
     | PRINT exprs
         { Decl *d = ast_decl(p, DC_PRINT, @$); d->list = $2->data; d->nlist = $2->n; }
     ;

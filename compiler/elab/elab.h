@@ -405,6 +405,14 @@ typedef struct PlotCurve {
     int         count;               /* lines: how many configurations */
 } PlotCurve;
 
+/* What a file of `save` holds. */
+typedef struct SaveItem {
+    const char *name;
+    ReportTask *report;              /* a result, or a value known before the run */
+    bool        value;               /* the latter: without an error */
+    int         primary;             /* or, when report is NULL, the series of this primary */
+} SaveItem;
+
 typedef struct Task {
     TaskKind    kind;
     const Decl *decl;
@@ -413,7 +421,7 @@ typedef struct Task {
     VEC(PlotCurve) curves;
     VEC(const Value *) values; VEC(ReportTask *) reports; /* print */
     VEC(const char *) texts;
-    int         primary;             /* save: series; -1: report */
+    VEC(SaveItem) saved;
     const char *path;
 } Task;
 

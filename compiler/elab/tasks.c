@@ -4,6 +4,8 @@
 #include "expect.h"
 #include "plan.h"
 
+#include "../../runtime/io/arrays.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -413,7 +415,7 @@ static bool fits_memory(Elab *e, const SampleTask *t) {
 
 static Task *new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
     Task *t = arena_alloc(e->arena, sizeof *t);
-    t->kind = kind, t->decl = d, t->primary = -1;
+    t->kind = kind, t->decl = d;
     vec_push(&p->tasks, t);
     return t;
 }
@@ -597,24 +599,103 @@ static void plan_plot(Model *m, Plan *p, const Decl *d) {
     }
 }
 
+/* Names of what is drawn anew on each configuration: fields, and functions without their
+ * arguments, which are those of the fields. */
+static bool is_measured(Elab *e, const Expr *x) {
+    if (!x) return false;
+    if (x->kind == EX_INDEX && x->a->kind == EX_NAME && !strcmp(x->a->name, "E") && !env_find(e->globals, x->a->name)) return false;
+    if (x->kind == EX_NAME) {
+        const Value *v = env_find(e->globals, x->name);
+        for (int i = 0; e->sample && i < e->sample->target.n; i++)
+            if (e->sample->target.names[i] == x->name) return true;
+        const Decl *f = v && v->kind == VK_FUNC && v->u.func.kind == FN_DECL ? v->u.func.decl : NULL;
+        return v && v->kind == VK_FUNC && (!f || f->nparams || f->has_body || is_measured(e, f->value));
+    }
+    bool found = is_measured(e, x->kind == EX_CALL && x->a->kind == EX_NAME ? NULL : x->a) || is_measured(e, x->b) || is_measured(e, x->c);
+    for (int i = 0; i < x->n; i++) found |= is_measured(e, x->list[i]);
+    for (int i = 0; i < x->nopts; i++) found |= is_measured(e, x->opts[i].value);
+    for (int i = 0; i < x->nbinds; i++) found |= is_measured(e, x->binds[i].set);
+    return found;
+}
+
+/* The text of an expression as the name of an array: `/` would make folders of it in HDF5. */
+static const char *array_name(Elab *e, const Expr *x) {
+    Text t = {0};
+    for (const char *s = expr_text(e, x); *s; s++) text_putn(&t, *s == '/' ? "÷" : s, *s == '/' ? strlen("÷") : 1);
+    const char *name = arena_strndup(e->arena, t.s ? t.s : "", t.n);
+    text_free(&t);
+    return name;
+}
+
+/* A function of means, or what is known before the run; a complex one is two arrays. */
+static void save_value(Elab *e, Task *t, const Decl *d, const Expr *x) {
+    const Value *v = elab_expr(e, e->globals, x);
+    if (v->kind != VK_ERROR) v = value_number(e, v, x->at, "`save`");
+    if (v->kind != VK_NUM) return;
+    if (v->u.num.boolean) v = value_select(e, v, value_const(e, 1, x->at), value_const(e, 0, x->at), x->at);
+    v = value_close(e, v);
+    bool known = !uses_mean(e, v);
+    for (int part = 0; part < (v->u.num.complex ? 2 : 1); part++) {
+        const char *name = array_name(e, x);
+        if (v->u.num.complex) name = arena_printf(e->arena, "%s.%s", name, part ? "im" : "re");
+        SaveItem item = {.name = name, .report = new_report(e, d, name, value_close(e, value_part(e, v, part))), .value = known};
+        vec_push(&t->reports, item.report);
+        vec_push(&t->saved, item);
+    }
+}
+
+static void save_item(Elab *e, Plan *p, Task *t, const Decl *d, const Expr *x) {
+    static const char *const parts[] = {"", ".re", ".im"};
+    bool found = false;
+    for (int i = 0; x->kind == EX_NAME && i < LQ_COUNT(parts); i++) {
+        SaveItem item = {.name = arena_printf(e->arena, "%s%s", x->name, parts[i])};
+        if (!(item.report = report_named(p, item.name))) continue;
+        vec_push(&t->saved, item);
+        found = true;
+    }
+    if (found) return;
+    if (!is_measured(e, x)) {
+        save_value(e, t, d, x);
+        return;
+    }
+    SaveItem item = {.name = array_name(e, x), .primary = primary_of(e, x)};
+    t->sample = e->sample;
+    if (item.primary >= 0) vec_push(&t->saved, item);
+}
+
+/* The columns of a table have the same index sets. */
+static void check_table(Elab *e, const Task *t, const Decl *d) {
+    const SaveItem *first = &t->saved.data[0];
+    for (int i = 1; i < t->saved.n; i++) {
+        const SaveItem *item = &t->saved.data[i];
+        if (first->report && item->report && value_same_shape(first->report->value, item->report->value)) continue;
+        Diag *g = elab_error(e, "E0605", d->path->at, "`%s` and `%s` are no columns of one table: %s", first->name, item->name,
+                             first->report && item->report ? "their index sets differ" : "a series of draws stands alone");
+        diag_help(&e->front->sink, g, "save them to a file that ends in .npz or .h5");
+        return;
+    }
+}
+
 static void plan_save(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
     Task *t = new_task(p, e, TASK_SAVE, d);
     t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
-    size_t n = t->path ? strlen(t->path) : 0;
-    if (n < 5 || (strcmp(t->path + n - 4, ".npy") && strcmp(t->path + n - 4, ".csv"))) {
-        elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in .npy or .csv");
+    if (!t->path || !arrays_writable(t->path)) {
+        elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in %s", arrays_suffixes());
         return;
     }
-    if (d->value->kind == EX_NAME && (t->report = report_named(p, d->value->name))) return;
-    const Value *known = d->value->kind == EX_NAME ? env_find(e->globals, d->value->name) : NULL;
-    if (known && known->kind == VK_NUM && known->u.num.complex) {
-        Diag *g = elab_error(e, "E0605", d->value->at, "`%s` is complex: save its real and its imaginary part", d->value->name);
-        diag_help(&e->front->sink, g, "report re = Re(E[…]), and save re");
-        return;
-    }
-    t->sample = e->sample;
-    t->primary = primary_of(e, d->value);
+    for (int i = 0; i < d->nlist; i++) save_item(e, p, t, d, d->list[i]);
+    for (int i = 1; i < t->saved.n; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(t->saved.data[i].name, t->saved.data[k].name)) {
+                elab_error(e, "E0605", d->at, "`%s` is saved twice to one file", t->saved.data[i].name);
+                return;
+            }
+    if (t->saved.n < 2) return;
+    if (!strcmp(t->path + strlen(t->path) - 4, ".csv")) check_table(e, t, d);
+    if (!arrays_single(t->path)) return;
+    Diag *g = elab_error(e, "E0605", d->path->at, "such a file holds one array, and `%s` and `%s` are two", t->saved.data[0].name, t->saved.data[1].name);
+    diag_help(&e->front->sink, g, "save them to a file that ends in .npz or .h5");
 }
 
 static void plan_print(Model *m, Plan *p, const Decl *d) {

@@ -182,7 +182,7 @@ typedef enum DeclKind {
     DC_SAMPLE,     /* sample names ~ value with method { settings } */
     DC_REPORT,     /* report name[binds] = value, or report value (name derived) */
     DC_PLOT,       /* plot list [for binds] */
-    DC_SAVE,       /* save value to path */
+    DC_SAVE,       /* save list to path */
     DC_PRINT,      /* print list */
 } DeclKind;
 
@@ -204,7 +204,7 @@ struct Decl {
     Expr        *lo, *hi; bool lo_open, hi_open;
     Expr        *method;             /* sample: a call or a name */
     Option      *settings; int nsettings;
-    Expr       **list; int nlist;    /* plot, print */
+    Expr       **list; int nlist;    /* plot, save, print */
     Expr        *path;               /* save … to path (EX_STR) */
     Decl        *scan;               /* sample, report: the scan around them, or NULL */
     uint32_t     file;

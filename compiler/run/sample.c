@@ -254,7 +254,8 @@ static void progress_line(const Sampling *s, Progress *p, int64_t done, int64_t 
 static bool used_by_reports(const RunResult *r, const SampleTask *t, const Primary *p) {
     for (int i = 0; i < r->plan->tasks.n; i++) {
         const Task *k = r->plan->tasks.data[i];
-        if (k->kind == TASK_SAVE && k->sample == t && k->primary >= 0 && &t->primaries.data[k->primary] == p) return true;
+        for (int j = 0; k->sample == t && j < k->saved.n; j++)
+            if (!k->saved.data[j].report && &t->primaries.data[k->saved.data[j].primary] == p) return true;
         const ReportTask *reports[65];
         int n = 0;
         if (k->report) reports[n++] = k->report;

@@ -1,13 +1,16 @@
-/* saves.c — the files of `save`: reports with their errors, and whole series, as NPY or
- * CSV; where files may go, and what is said when that fails.
+/* saves.c — the files of `save`: results with their errors, values, and whole series; where
+ * files may go, and what is said when that fails.
  *
- *   report  NPY [shape…, 2]: value, error.  CSV: index…, value, error, tau_int
- *   series  NPY [chain, draw, shape…] (complex: [chain, draw, 2, shape…], re and im).
- *           CSV: chain, draw, element, value */
+ *   NPZ, HDF5, safetensors   G, G.error, G.tau_int for a result G, the points of its grids;
+ *           D for a value; a series as NPY has it
+ *   NPY     result [shape…, 2]: value, error.  Value [shape…].
+ *           Series [chain, draw, shape…] (complex: [chain, draw, 2, shape…], re and im)
+ *   CSV     result: index…, value, error, tau_int.  Several: their names instead.
+ *           Series: chain, draw, element, value */
 #include "results.h"
 
 #include "../../runtime/io/arrays.h"
-#include "../../runtime/io/csv.h"
+#include "../../runtime/io/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,32 +58,6 @@ int output_failed(const char *path, const char *err) {
     return create ? CANNOT_CREATE : CANNOT_WRITE;
 }
 
-/* Relative, and never upwards: a model writes below its folder only. */
-static bool path_stays_below(const char *path) {
-    if (!path || !*path || *path == '/') return false;
-    for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
-        if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0')) return false;
-    return true;
-}
-
-/* The place of a saved file, its folder made; NULL after a message. */
-static const char *place_of(RunResult *r, const char *path) {
-    if (!path_stays_below(path)) {
-        fprintf(stderr, "lqft: cannot create %s: files are saved below the output folder, by a path without `..`\n", path ? path : "");
-        run_diagnostic(r, NOTICE_FAILED, "D0201", "`save … to \"%s\"` was refused: a program writes only below its output folder. Give a relative path "
-                       "without `..`, and choose the folder with --out.", path ? path : "");
-        return NULL;
-    }
-    const char *folder = output_folder(r);
-    if (!folder) return NULL;
-    const char *full = arena_printf(r->arena, "%s/%s", folder, path);
-    if (strcmp(folder, ".") == 0 && !r->options->out) full = path;
-    const char *below = path_folder(r->arena, full);
-    if (make_folders(below)) return full;
-    fprintf(stderr, "lqft: cannot create the folder %s: %s\n", below, strerror(errno));
-    return NULL;
-}
-
 /* ==== results and their axes ==================================================================== */
 
 const ReportResult *result_of(RunResult *r, const ReportTask *t) {
@@ -104,103 +81,171 @@ int value_axes(Arena *arena, const Value *v, Axis *out) {
 
 double axis_label(const Axis *a, int64_t i) { return a->coords ? a->coords[i] : (double)(a->first + i); }
 
-/* ==== CSV ======================================================================================= */
+/* ==== a file =================================================================================== */
 
-typedef struct Columns { int n; const char *names[IR_MAX_RANK + 4]; double *at[IR_MAX_RANK + 4]; } Columns;
+/* The arrays of a file, and what is made for them. */
+typedef struct Contents {
+    RunResult *run;
+    Arena *arena;
+    VEC(Array) arrays;
+} Contents;
 
-static double *new_column(Columns *c, const char *name, int64_t rows) {
-    double *v = lq_alloc((size_t)(rows ? rows : 1) * sizeof *v);
-    c->names[c->n] = name;
-    c->at[c->n++] = v;
+static double *numbers(Contents *c, int64_t n) { return arena_alloc(c->arena, (size_t)(n ? n : 1) * sizeof(double)); }
+
+static void add_array(Contents *c, const char *name, int rank, const int64_t *shape, const double *data) {
+    Array a = {.name = name, .rank = rank, .data = data};
+    if (rank) memcpy(a.shape, shape, (size_t)rank * sizeof *shape);
+    vec_push(&c->arrays, a);
+}
+
+/* ==== tables ==================================================================================== */
+
+static double *column(Contents *c, const char *name, int64_t rows) {
+    double *v = numbers(c, rows);
+    add_array(c, name, 1, &rows, v);
     return v;
 }
 
-static int write_columns(const char *path, Columns *c, int64_t rows) {
-    char err[512] = "";
-    int bad = csv_write(path, c->n, c->names, rows, (const double *const *)c->at, err, sizeof err);
-    for (int i = 0; i < c->n; i++) free(c->at[i]);
-    return bad ? output_failed(path, err) : 0;
-}
+static void known_column(Contents *c, const char *name, int64_t rows, const double *data) { add_array(c, name, 1, &rows, data); }
 
-static int report_csv(RunResult *run, const char *path, const ReportResult *r) {
+/* Where each row stands. */
+static void index_columns(Contents *c, const ReportResult *r) {
     Axis axes[IR_MAX_RANK];
-    Columns c = {0};
-    int n = value_axes(run->arena, r->task->value, axes);
+    int n = value_axes(c->run->arena, r->task->value, axes);
     int64_t inner = r->n;
     for (int i = 0; i < n && n == r->rank; i++) {
-        double *v = new_column(&c, axes[i].name, r->n);
+        double *v = column(c, axes[i].name, r->n);
         inner /= axes[i].n ? axes[i].n : 1;
         for (int64_t k = 0; k < r->n; k++) v[k] = axis_label(&axes[i], k / inner % axes[i].n);
     }
-    size_t bytes = (size_t)r->n * sizeof(double);
-    memcpy(new_column(&c, "value", r->n), r->value, bytes);
-    memcpy(new_column(&c, "error", r->n), r->error, bytes);
-    memcpy(new_column(&c, "tau_int", r->n), r->tau_int, bytes);
-    return write_columns(path, &c, r->n);
 }
 
-static int series_csv(const char *path, const Series *s, int64_t chains) {
-    Columns c = {0};
+/* Results of one shape.  A single one is called value. */
+static void report_columns(Contents *c, const SaveItem *items, int n) {
+    for (int i = 0; i < n; i++) {
+        const ReportResult *r = result_of(c->run, items[i].report);
+        bool alone = n == 1 && !items[i].value;
+        if (i == 0) index_columns(c, r);
+        known_column(c, alone ? "value" : items[i].name, r->n, r->value);
+        if (items[i].value) continue;
+        known_column(c, alone ? "error" : arena_printf(c->arena, "%s.error", items[i].name), r->n, r->error);
+        known_column(c, alone ? "tau_int" : arena_printf(c->arena, "%s.tau_int", items[i].name), r->n, r->tau_int);
+    }
+}
+
+static void series_columns(Contents *c, const Series *s, int64_t chains) {
     int64_t rows = chains * s->draws * s->n;
-    double *chain = new_column(&c, "chain", rows), *draw = new_column(&c, "draw", rows);
-    double *element = new_column(&c, "element", rows), *value = new_column(&c, "value", rows);
+    double *chain = column(c, "chain", rows), *draw = column(c, "draw", rows);
+    double *element = column(c, "element", rows);
     for (int64_t i = 0; i < rows; i++) {
         chain[i] = (double)(i / (s->draws * s->n));
         draw[i] = (double)(i / s->n % s->draws * s->stride);
         element[i] = (double)(i % s->n);
-        value[i] = s->data[i];
     }
-    return write_columns(path, &c, rows);
+    known_column(c, "value", rows, s->data);
 }
 
-/* ==== NPY ======================================================================================= */
+/* ==== arrays ====================================================================================== */
 
-static int write_array(const char *path, const double *data, int rank, const int64_t *shape) {
-    char err[512] = "";
-    Array a = {.rank = rank, .data = data};
-    memcpy(a.shape, shape, (size_t)rank * sizeof *shape);
-    return arrays_write(NULL, path, 1, &a, err, sizeof err) ? output_failed(path, err) : 0;
-}
-
-static int report_npy(const char *path, const ReportResult *r) {
+/* NPY has no names: values and errors side by side. */
+static void report_pairs(Contents *c, const ReportResult *r) {
     int64_t shape[IR_MAX_RANK + 1];
-    double *both = lq_alloc(2 * (size_t)(r->n ? r->n : 1) * sizeof *both);
+    double *both = numbers(c, 2 * r->n);
     for (int64_t k = 0; k < r->n; k++) both[2 * k] = r->value[k], both[2 * k + 1] = r->error[k];
     for (int i = 0; i < r->rank; i++) shape[i] = r->shape[i];
     shape[r->rank] = 2;
-    int status = write_array(path, both, r->rank + 1, shape);
-    free(both);
-    return status;
+    add_array(c, "", r->rank + 1, shape, both);
 }
 
-static int series_npy(const char *path, const Series *s, const SampleData *d, const Primary *p) {
+static bool has_array(const Contents *c, const char *name) {
+    for (int i = 0; i < c->arrays.n; i++)
+        if (!strcmp(c->arrays.data[i].name, name)) return true;
+    return false;
+}
+
+/* The points of the grids that a result runs over, by the names of the grids. */
+static void grid_arrays(Contents *c, const Task *t) {
+    for (int i = 0; i < t->saved.n; i++) {
+        Axis axes[IR_MAX_RANK];
+        int n = t->saved.data[i].report ? value_axes(c->run->arena, t->saved.data[i].report->value, axes) : 0;
+        for (int k = 0; k < n; k++)
+            if (axes[k].coords && axes[k].name && !has_array(c, axes[k].name)) add_array(c, axes[k].name, 1, &axes[k].n, axes[k].coords);
+    }
+}
+
+static void report_arrays(Contents *c, const SaveItem *item) {
+    const ReportResult *r = result_of(c->run, item->report);
+    add_array(c, item->name, r->rank, r->shape, r->value);
+    if (item->value) return;
+    add_array(c, arena_printf(c->arena, "%s.error", item->name), r->rank, r->shape, r->error);
+    add_array(c, arena_printf(c->arena, "%s.tau_int", item->name), r->rank, r->shape, r->tau_int);
+}
+
+static void series_array(Contents *c, const char *name, const Series *s, const SampleData *d, const Primary *p) {
     const Ir *ir = d->task->measure.ir;
     int64_t shape[IR_MAX_RANK + 3] = {d->chains, s->draws};
     int rank = 2;
     if (p->node_im) shape[rank++] = 2;
     for (int i = 0; i < NODE(ir, p->node_re)->rank; i++) shape[rank++] = NDIM(ir, p->node_re, i);
-    return write_array(path, s->data, rank, shape);
+    add_array(c, name, rank, shape, s->data);
 }
 
-/* ==== save ====================================================================================== */
+/* ==== save ======================================================================================== */
 
-static int save_series(RunResult *r, const Task *t, const char *path, bool npy) {
-    if (!t->sample || t->sample->index >= r->samples.n) return 0;      /* interrupted before the first draw */
-    const SampleData *d = r->samples.data[t->sample->index];
-    if (t->primary < 0 || t->primary >= d->nprimaries) return 0;
-    const Series *s = &d->primaries[t->primary];
-    return npy ? series_npy(path, s, d, &t->sample->primaries.data[t->primary]) : series_csv(path, s, d->chains);
+/* False when the run was interrupted before the first draw. */
+static bool add_series(Contents *c, const Task *t, const SaveItem *item, bool table) {
+    if (!t->sample || t->sample->index >= c->run->samples.n) return false;
+    const SampleData *d = c->run->samples.data[t->sample->index];
+    if (item->primary >= d->nprimaries) return false;
+    const Series *s = &d->primaries[item->primary];
+    if (table) series_columns(c, s, d->chains);
+    else series_array(c, item->name, s, d, &t->sample->primaries.data[item->primary]);
+    return true;
+}
+
+static bool ends_in(const char *name, const char *suffix) {
+    size_t n = strlen(name), m = strlen(suffix);
+    return n > m && !strcmp(name + n - m, suffix);
+}
+
+static bool fill(Contents *c, const Task *t) {
+    bool table = ends_in(t->path, ".csv"), alone = arrays_single(t->path), ok = true;
+    if (table && t->saved.data[0].report) {
+        report_columns(c, t->saved.data, t->saved.n);
+        return true;
+    }
+    for (int i = 0; i < t->saved.n && ok; i++) {
+        const SaveItem *item = &t->saved.data[i];
+        if (!item->report) ok = add_series(c, t, item, table);
+        else if (alone && !item->value) report_pairs(c, result_of(c->run, item->report));
+        else report_arrays(c, item);
+    }
+    if (!alone && !table) grid_arrays(c, t);
+    return ok;
+}
+
+/* Files are saved below the output folder only; arrays_write would refuse the others too. */
+static bool may_be_written(RunResult *r, const char *path) {
+    const char *problem = file_name_problem(path);
+    if (!problem) return true;
+    fprintf(stderr, "lqft: cannot create %s: %s\n", path, problem);
+    run_diagnostic(r, NOTICE_FAILED, "D0201", "`save … to \"%s\"` was refused: a program writes only below its output folder. Give a relative path "
+                   "without `..`, and choose the folder with --out.", path);
+    return false;
 }
 
 int saves_write(RunResult *r, const Task *t) {
-    const char *path = place_of(r, t->path);
-    if (!path) return CANNOT_CREATE;
-    size_t n = strlen(path);
-    bool npy = n > 4 && strcmp(path + n - 4, ".npy") == 0;
-    int status;
-    if (!t->report) status = save_series(r, t, path, npy);
-    else if (npy) status = report_npy(path, result_of(r, t->report));
-    else status = report_csv(r, path, result_of(r, t->report));
-    if (status == 0) vec_push(&r->files, path);
+    const char *folder = may_be_written(r, t->path) ? output_folder(r) : NULL;
+    if (!folder) return CANNOT_CREATE;
+    const char *path = strcmp(folder, ".") || r->options->out ? arena_printf(r->arena, "%s/%s", folder, t->path) : t->path;
+    Contents c = {.run = r, .arena = arena_new()};
+    char err[512] = "";
+    int status = 0;
+    if (fill(&c, t)) {
+        if (arrays_write(folder, t->path, c.arrays.n, c.arrays.data, err, sizeof err)) status = output_failed(path, err);
+        else vec_push(&r->files, path);
+    }
+    vec_free(&c.arrays);
+    arena_free(c.arena);
     return status;
 }

@@ -23,18 +23,13 @@ int file_error(char *err, size_t errlen, const char *path, const char *fmt, ...)
 
 /* ---- names below a folder: walked part by part, so that no link leads outside ------- */
 
-static bool is_part(const char *s, size_t n)
-{
-    return n > 0 && !(n == 1 && s[0] == '.') && !(n == 2 && s[0] == '.' && s[1] == '.');
-}
-
 const char *file_name_problem(const char *name)
 {
     if (*name == '/') return "an absolute path: only files below the folder are used";
     for (const char *p = name;; p++) {
         size_t n = strcspn(p, "/");
         if (n == 2 && p[0] == '.' && p[1] == '.') return "`..` leads out of the folder";
-        if (!is_part(p, n)) return "not the name of a file";
+        if (n == 0 || (n == 1 && p[0] == '.' && !p[n])) return "not the name of a file";
         if (!p[n]) return NULL;
         p += n;
     }

@@ -4,6 +4,7 @@ outside of the folders that a program may use.
 
     tests/cli/data.py [--lqft PATH] [-v] [NAME …]
 """
+import math
 import os
 import shutil
 import sys
@@ -84,6 +85,113 @@ class Loads(Case):
         self.refused('data x[N] = load("loop.h5", "i")\n', "E0603", "nested too deeply")
 
 
+class Saves(Case):
+    """What is saved is read again by a second program, and is what the report says."""
+
+    MODEL = run.MODEL + run.CORRELATOR + """
+grid W = linspace(0, 1, 8)
+axis T = 8
+data D[t in T] = 1/(t + 1)
+data z[t in T] = exp(1i*t)
+def half = 1/2
+report f[w in W] = w*phi2
+"""
+
+    def saved(self, lines):
+        answer = self.report(self.write(self.MODEL + lines), "--seed", "3")["report"]
+        return {k: v for k, v in answer.items()}
+
+    def read(self, text):
+        return {k: v["value"] for k, v in self.report(self.write(text, "read.lqft"))["report"].items()}
+
+    def test_results_and_values(self):
+        for suffix in ("h5", "npz", "safetensors", "hdf5"):
+            name = "all." + suffix
+            got = self.saved(f'save G, f, D, sum(D), z, chi2, half, M, phi, G[0]/G[1], E[M] to "{name}"\n')
+            back = self.read(f"""
+axis T = 8
+axis C = 8
+axis N = 100
+lattice X = torus(8, 8)
+data G[T], f[T], W[T], D[T] = load("{name}")
+data G_error[T], tau[T], z[T] = load("{name}", "G.error", "G.tau_int", "z.im")
+data chi2 = load("{name}")
+data total, half, ratio, mean_, error = load("{name}", "sum(D)", "half", "G[0]÷G[1]", "E[M]", "E[M].error")
+data M[C, N] = load("{name}")
+data phi[C, N, X] = load("{name}")
+report G[t in T] = G[t]
+report f[t in T] = f[t]
+report W[t in T] = W[t]
+report D[t in T] = D[t]
+report e[t in T] = G_error[t]
+report tau[t in T] = tau[t]
+report z[t in T] = z[t]
+report chi2 = chi2
+report total = total
+report half = half
+report ratio = ratio
+report error = error
+report zero = mean_ - mean(M)
+report square = 64*(mean(M^2) - mean(M)^2)
+report apart = max[c in C, n in N] abs(M[c, n] - mean[x in X] phi[c, n, x])
+""")
+            self.assertEqual(back["G"], got["G"]["value"])
+            self.assertEqual(back["e"], got["G"]["error"])
+            self.assertEqual(back["tau"], got["G"]["tau_int"])
+            self.assertEqual(back["f"], got["f"]["value"])
+            self.assertEqual(back["W"], [k/7 for k in range(8)])
+            self.assertEqual(back["D"], [1/(t + 1) for t in range(8)])
+            self.assertEqual(back["chi2"], got["chi2"]["value"])
+            self.assertEqual(back["half"], 0.5)
+            self.assertEqual(back["ratio"], got["G"]["value"][0]/got["G"]["value"][1])
+            self.assertGreater(back["error"], 0)
+            self.assertAlmostEqual(back["total"], sum(1/(t + 1) for t in range(8)), 14)
+            for t in range(8):
+                self.assertAlmostEqual(back["z"][t], math.sin(t), 14)
+            self.assertAlmostEqual(back["zero"], 0, 14)
+            self.assertAlmostEqual(back["square"], got["chi2"]["value"], 9)
+            self.assertAlmostEqual(back["apart"], 0, 14)
+
+    def test_tables(self):
+        got = self.saved('save G, G*2 to "two.csv"\nsave D, D^2 to "D.csv"\nsave G to "G.csv"\nsave f to "f.csv"\n')
+        first = {}
+        for name in ("two.csv", "D.csv", "G.csv", "f.csv"):
+            with open(os.path.join(self.folder, name), encoding="utf-8") as f:
+                first[name] = f.readline().strip()
+        self.assertEqual(first["two.csv"], "X.axes[0],G,G.error,G.tau_int,G*2,G*2.error,G*2.tau_int")
+        self.assertEqual(first["D.csv"], "T,D,D^2")
+        self.assertEqual(first["G.csv"], "X.axes[0],value,error,tau_int")
+        self.assertEqual(first["f.csv"], "W,value,error,tau_int")
+        back = self.read('axis T = 8\ndata d[T], e[T] = load("D.csv", "D", "D^2")\ndata g[T] = load("two.csv", "G*2")\n'
+                         'report d[t in T] = d[t]\nreport e[t in T] = e[t]\nreport g[t in T] = g[t]\n')
+        self.assertEqual(back["d"], [1/(t + 1) for t in range(8)])
+        self.assertEqual(back["g"], [2*g for g in got["G"]["value"]])
+
+    def test_a_value_needs_no_sample(self):
+        self.report(self.write('axis A = 2\naxis B = 3\ndata d[a in A, b in B] = 10*a + b\nsave d to "d.npy"\nsave d, 2*d to "d.h5"\n'))
+        self.assertEqual(run.read_npy(os.path.join(self.folder, "d.npy")), ((2, 3), (0, 1, 2, 10, 11, 12)))
+
+    def test_refused(self):
+        for line, words in (('save G to "G.txt"', "ends in .npy"), ('save G, f to "x.npy"', "holds one array, and `G` and `f`"),
+                            ('save G, M to "x.csv"', "series of draws stands alone"), ('save G, f to "x.csv"', "index sets differ"),
+                            ('save G, G to "x.h5"', "twice"), ('save z to "z.npy"', "`z.re` and `z.im`")):
+            done = self.lqft("check", self.write(self.MODEL + line + "\n"), status=1)
+            self.assertIn("error[E0605]", done.err)
+            self.assertIn(words, done.err)
+
+    def test_stays_below(self):
+        os.mkdir(os.path.join(self.folder, "other"))
+        for name in ("../x.h5", "/dev/shm/lqft-x.h5", "link/x.h5", "link.h5"):
+            self.write("", "inner/model.lqft")
+            if not os.path.lexists(os.path.join(self.folder, "inner", "link")):
+                os.symlink("../other", os.path.join(self.folder, "inner", "link"))
+                os.symlink("../other/x.h5", os.path.join(self.folder, "inner", "link.h5"))
+            done = self.lqft("run", self.write(f'axis A = 2\ndata d[a in A] = a\nsave d to "{name}"\n', "inner/model.lqft"), status=73)
+            self.assertIn("cannot create", done.err)
+            self.assertEqual(os.listdir(os.path.join(self.folder, "other")), [])
+            self.assertFalse(os.path.exists("/dev/shm/lqft-x.h5"))
+
+
 class Folders(Case):
     PROGRAM = 'axis N = 3\ndata x[N] = load("NAME")\nreport s = sum(x)\n'
 
@@ -99,10 +207,11 @@ class Folders(Case):
         os.symlink("below", os.path.join(self.folder, "inner", "beside"))
 
     def test_reads_below_its_folder_only(self):
-        self.assertEqual(self.report(self.program("below/good.csv"))["report"]["s"]["value"], 6)
+        for name in ("below/good.csv", "./below/good.csv"):
+            self.assertEqual(self.report(self.program(name))["report"]["s"]["value"], 6)
         for name, code in (("../secret.csv", "E0602"), (f"{self.folder}/secret.csv", "E0602"), ("below/../../secret.csv", "E0602"),
                            ("link.csv", "E0603"), ("up/secret.csv", "E0603"), ("beside/good.csv", "E0603"), ("below", "E0603"),
-                           ("./below/good.csv", "E0602"), ("none.csv", "E0603")):
+                           ("below//good.csv", "E0602"), ("none.csv", "E0603")):
             done = self.lqft("run", self.program(name), status=1)
             self.assertIn(f"error[{code}]", done.err, name)
             self.assertNotIn("= 6", done.out)

@@ -299,7 +299,7 @@ static void stays_inside(void)
     if (mkdir(base, 0777) || arrays_write(NULL, in(dir, "secret.npy"), 1, &a, err, sizeof err) ||
         symlink("../secret.npy", in(base, "link.npy")) || symlink("..", in(base, "up")) || mkfifo(in(base, "pipe"), 0666)) exit(2);
     static const char *const names[] = {"../secret.npy", "/etc/passwd", "sub/../../secret.npy", "link.npy", "up/secret.npy",
-                                        "..", ".", "", "a//b.npy", "./x.npy", "x.npy/", "pipe"};
+                                        "..", ".", "", "a//b.npy", "./", "x.npy/", "pipe"};
     for (int i = 0; i < LQ_COUNT(names); i++) {
         OldFile f;
         int status = file_open_below(&f, base, names[i], err, sizeof err);
@@ -311,7 +311,7 @@ static void stays_inside(void)
     OldFile f;
     check(file_open_below(&f, base, "none.npy", err, sizeof err) == 1, "a file that is not there is just that");
     check(!arrays_write(base, "made/for/it.npy", 1, &a, err, sizeof err), "folders below are made");
-    ArrayFile *back = arrays_open_below(base, "made/for/it.npy", err, sizeof err);
+    ArrayFile *back = arrays_open_below(base, "./made/./for/it.npy", err, sizeof err);
     check(back != NULL, "and read from");
     arrays_close(back);
     unlink(in(base, "made/for/it.npy")), rmdir(in(base, "made/for")), rmdir(in(base, "made"));
