@@ -95,6 +95,7 @@ lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 # the editors that are installed; the others are left out, which -V shows
 lqft_script(editors quick 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(data quick 120 cli/data.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(fmt quick 120 fmt/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)

@@ -23,6 +23,7 @@ static const char usage[] =
     "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
     "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
+    "       lqft fmt [--check] FILE …        the usual form of blanks and lines; `-` for standard input\n"
     "       lqft words                       the words of the language, a class and a word a line\n"
     "       lqft --version | --help\n";
 
@@ -185,7 +186,7 @@ static int dispatch(CommandLine *c) {
     if (!strcmp(c->command, "explain")) return explain(c->o.path);
     if (!strcmp(c->command, "words")) return list_words(stdout);
     if (!run && !check && !show) {
-        static const char *const commands[] = {"run", "check", "show", "explain", "words"};
+        static const char *const commands[] = {"run", "check", "show", "explain", "fmt", "words"};
         const char *near = diag_nearest(c->command, commands, LQ_COUNT(commands));
         return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
     }
@@ -217,6 +218,7 @@ static int command_line(int argc, char **argv) {
         printf("lqft %s\n", LQFT_VERSION);
         return 0;
     }
+    if (!strcmp(argv[1], "fmt")) return fmt_command(argc - 2, argv + 2, want_color());
     CommandLine c = {.o = {.color = want_color()}};
     Arena *arena = arena_new();
     int status = parse_arguments(&c, argc, argv);

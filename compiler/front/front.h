@@ -251,4 +251,15 @@ typedef struct Lexemes { Lexeme *data; int n, cap; } Lexemes;
 /* All tokens and comments in their order.  Lexical errors go to the sink. */
 Lexemes lexemes(Front *f, uint32_t file);
 
+/* ==== format.c: white space =================================================== */
+
+typedef enum Formatted {
+    FORMAT_DONE,
+    FORMAT_ERRORS,             /* the text does not parse; the sink knows why */
+    FORMAT_FAILED,             /* out is another program: an internal error */
+} Formatted;
+
+/* Appends the text of a file in the form of `lqft fmt`. */
+Formatted format_file(Front *f, uint32_t file, Text *out);
+
 #endif

@@ -48,10 +48,10 @@ static const Token *laid_out(Reader *r, const Token *raw, bool *begins)
     const Token *found = NULL;
     for (; r->tok < p->toks.n; r->tok++) {
         const Token *t = &p->toks.data[r->tok];
+        if (t->lo > raw->lo) break;
         if (r->chunk < p->chunks.n && p->chunks.data[r->chunk].first <= r->tok) *begins = true, r->chunk++;
         if (t->kind == T_NEWLINE) *begins = true;
-        else if (t->lo > raw->lo) break;
-        else if (t->lo == raw->lo) found = t;
+        else if (t->lo == raw->lo && !found) found = t;
     }
     return found;
 }
