@@ -82,6 +82,11 @@ static void put_kernel(CodeKey *k, const KProgram *p, ScalarWalk *w, const KKern
     vec_free(&roots);
     put(k, (uint64_t)w->list.n);
     for (int i = 0; i < w->list.n; i++) put_scalar(k, p, w, w->list.data[i]);
+    put(k, (uint64_t)kernel->nkept);
+    for (int i = 0; i < kernel->nkept; i++) {
+        const KKept *v = &kernel->kept[i];
+        put(k, w->place[v->here]), put(k, w->place[v->before]), put(k, (uint64_t)v->axis), put(k, (uint64_t)v->buf), put(k, (uint64_t)v->lot);
+    }
     put(k, (uint64_t)kernel->nroots);
     for (int i = 0; i < kernel->nroots; i++) {
         const KRoot *r = &kernel->roots[i];

@@ -46,6 +46,7 @@ typedef struct Func {
     Val   *part_at;                        /* by buffer: where the part being swept begins, in rows, or NULL */
     Val    args;                           /* CallArgs */
     Val    scratch;
+    Val    task;                           /* in a task: its index, else NULL */
     Val    frame;                          /* what tasks are told, see llvm_task.c, or NULL */
     Val   *iteration;                      /* by loop number: i64, while inside */
     int64_t *trip;                         /* by loop number */
@@ -106,12 +107,16 @@ typedef struct Row {
     BasicBlock outside;
     uint32_t loop;
     bool wave;
+    Val  lap;                          /* in a wave: number of its iteration */
 } Row;
+
+enum { LL_MOST_KEPT = 32 };
 
 /* A kernel being emitted. */
 typedef struct Nest {
     Func *f;
     const KKernel *k;
+    const KKernel *whole;              /* the kernel that this one fills buffers of; k itself */
     const Row *sweep;                  /* the row that is made, or NULL: all of them */
     bool  across;                      /* lanes are parts of the innermost axis of this kernel */
     int64_t length;                    /* iterations of the innermost loop */
@@ -125,6 +130,10 @@ typedef struct Nest {
     Val   part, part_end;              /* stack slots: number of the part of the row, its end */
     Stream stream[MAX_READS]; int nstreams;
     Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots */
+    bool  filling;                     /* makes what the first points are handed, and no root */
+    bool  anew;                        /* kept values are being computed */
+    Val   past[LL_MOST_KEPT];          /* by kept value: at the point before this one of the row */
+    ScalarWalk *first;                 /* scalars that the first points of rows want, or NULL */
 } Nest;
 
 /* Where an index points after its mode.  While the number of turns is known, it is
@@ -186,6 +195,29 @@ void ll_kernel(Func *f, const KKernel *k);
 /* One row of it; code that does not depend on the row goes into row->outside. */
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
 
+/* Before the first row: what the kernel hands on to the next one. */
+void ll_kernel_fill(Func *f, const KKernel *k, const Row *row);
+/* The value of a scalar, from those of its operands; the deepest axis it depends on. */
+Val  ll_node(Nest *z, Ref r);
+uint8_t ll_node_level(const Nest *z, Ref r);
+
+/* ==== llvm_keep.c =============================================================== */
+
+/* Is the scalar handed on, here and now?  NULL: it is computed. */
+const KKept *ll_kept(const Nest *z, Ref r);
+Val  ll_kept_value(Nest *z, const KKept *v);
+/* Those along an axis other than the innermost. */
+int  ll_keep_along(const KKernel *k, int axis, KKept *out);
+/* In a row: what the first point needs and does not depend on it. */
+void ll_keep_rows(Nest *z);
+/* In front of a segment, at the head of its loop, at the end of a point of it. */
+void ll_keep_segment(Nest *z, int64_t from);
+void ll_keep_enter(Nest *z, BasicBlock before);
+void ll_keep_advance(Nest *z, bool loop);
+void ll_keep_end(Nest *z);
+/* After the values of a point: into the buffers. */
+void ll_keep_point(Nest *z);
+
 /* ==== llvm_sweep.c ============================================================== */
 
 void ll_sweep(Func *f, const KLoop *l);
@@ -210,6 +242,8 @@ void  ll_offset_add_split(Nest *z, Offset *o, int level, Val e, int64_t n);
 Val   ll_offset_address(Nest *z, const Offset *o, int buf, int level);
 /* The element of the point, over the first naxes axes; in a ring so many rows ahead. */
 Val   ll_own_address(Nest *z, int buf, int naxes, int64_t ahead);
+/* The same over the axes inside that of a kept value, in its buffer. */
+Val  ll_plane_address(Nest *z, const KKept *v);
 /* The first index of a read of a ring. */
 void  ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place *p);
 /* When lanes are sites: place of element e of a row of n, of an array with such rows. */

@@ -188,8 +188,8 @@ static void add_row(Nest *z, Offset *o, int buf, Val y, int level, int64_t ahead
 }
 
 static bool moves_on(const Nest *z, int buf) {
-    for (int i = 0; i < z->k->nroots; i++)
-        if (z->k->roots[i].buf == buf && z->k->roots[i].ahead) return true;
+    for (int i = 0; i < z->whole->nroots; i++)
+        if (z->whole->roots[i].buf == buf && z->whole->roots[i].ahead) return true;
     return false;
 }
 
@@ -220,6 +220,23 @@ Val ll_own_address(Nest *z, int buf, int naxes, int64_t ahead) {
         stride *= z->k->ext[a];
     }
     return ll_offset_address(z, &o, buf, naxes);
+}
+
+Val ll_plane_address(Nest *z, const KKept *v) {
+    Offset o = {0};
+    int buf = v->buf;
+    int64_t stride = buf_width(z->f, buf);
+    if (z->f->task) offset_add(z, &o, 0, z->f->task, v->lot * stride);
+    for (int a = z->k->rank - 1; a > v->axis; a--) {
+        int level = ll_sym_level(z, (Sym)a);
+        bool split = a == z->k->rank - 1 && buf_split(z->f, buf);
+        if (!split) offset_add(z, &o, level, z->axis[a], stride);
+        else if (z->across) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
+        stride *= z->k->ext[a];
+    }
+    if (v->axis == 0 && z->sweep && z->sweep->wave) offset_add(z, &o, 1, z->sweep->lap, stride);
+    return ll_offset_address(z, &o, buf, z->k->rank);
 }
 
 /* A lane's part of the innermost axis begins that many parts later. */

@@ -121,11 +121,13 @@ static Val emit_random(Nest *z, Ref r) {
     return ll_random(z->f, NODE(ir, r)->aux, site, iteration, u->sites && !apart ? 1 : u->lanes, apart);
 }
 
-static Val emit_node(Nest *z, Ref r) {
+Val ll_node(Nest *z, Ref r) {
     Func *f = z->f;
     Ir *ir = f->p->ir;
     const Node *n = NODE(ir, r);
     int level = f->level[r];
+    const KKept *kept = ll_kept(z, r);
+    if (kept) return ll_kept_value(z, kept);
     ll_at_level(z, level);
     switch (n->op) {
     case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
@@ -142,11 +144,12 @@ static Val emit_node(Nest *z, Ref r) {
 
 /* ---- the scalar nodes of a kernel, in order ------------------------------------------------ */
 
-static uint8_t node_level(const Nest *z, Ref r) {
+uint8_t ll_node_level(const Nest *z, Ref r) {
     const Func *f = z->f;
     const Ir *ir = f->p->ir;
     const Node *n = NODE(ir, r);
     int level = 0;
+    if (kernel_kept(z->k, r)) return (uint8_t)z->k->rank;
     for (int i = 0; i < n->nidx; i++) {
         int l = ll_affine_level(z, aff_get(ir, NIDX(ir, r, i)->aff));
         if (l > level) level = l;
@@ -167,7 +170,7 @@ static void order_root(Nest *z, Ref root) {
         Ref r = stack.data[stack.n - 1];
         if (f->seen[r] == f->stamp) {                   /* operands are done */
             f->seen[r]++;
-            f->level[r] = node_level(z, r);
+            f->level[r] = ll_node_level(z, r);
             vec_push(&f->order, r);
         }
         if (f->seen[r] > f->stamp) {
@@ -176,7 +179,8 @@ static void order_root(Nest *z, Ref root) {
         }
         f->seen[r] = f->stamp;
         const Node *n = NODE(ir, r);
-        for (int i = (int)n->nargs - 1; i >= 0 && n->op != SC_READ; i--)
+        bool leaf = n->op == SC_READ || ll_kept(z, r);
+        for (int i = (int)n->nargs - 1; i >= 0 && !leaf; i--)
             if (f->seen[NARG(ir, r, i)] < f->stamp) vec_push(&stack, NARG(ir, r, i));
     }
     vec_free(&stack);
@@ -187,6 +191,7 @@ static void order_nodes(Nest *z) {
     f->order.n = 0;
     f->stamp += 2;
     for (int i = 0; i < z->k->nroots; i++) order_root(z, z->k->roots[i].expr);
+    for (int i = 0; i < z->k->nkept; i++) order_root(z, z->filling ? z->k->kept[i].before : z->k->kept[i].here);
 }
 
 /* ---- segments of the innermost loop ----------------------------------------------------------- */
@@ -461,7 +466,7 @@ static void emit_point(Nest *z) {
     int rank = z->k->rank;
     for (int i = 0; i < f->order.n; i++) {
         Ref r = f->order.data[i];
-        if (f->level[r] == rank) f->value[r] = emit_node(z, r);
+        if (f->level[r] == rank) f->value[r] = ll_node(z, r);
     }
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
@@ -470,6 +475,7 @@ static void emit_point(Nest *z) {
         if (root->nred == 0) store_root(z, root, v, rank);
         else accumulate(z, root, z->sum[i].row, v, wide_rows(z));
     }
+    ll_keep_point(z);
     if (rank > 0) end_point(z);
 }
 
@@ -481,8 +487,12 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     z->nstreams = 0;
     parts_begin(z, from);
     l_goto_end(f->u, z->here);
+    ll_keep_segment(z, from);
+    l_goto_end(f->u, z->here);
     if (end - from == 1) {
         emit_point(z);
+        l_goto_end(f->u, z->here);
+        ll_keep_advance(z, false);
         return;
     }
     StreamPast first[MAX_READS];
@@ -491,11 +501,13 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     l_goto_end(f->u, z->here);
     Loop l = ll_loop_begin(f, from, end, "point");
     ll_streams_enter(z, first, z->here);
+    ll_keep_enter(z, z->here);
     z->here = l.head;
     z->axis[inner] = l.i;
     emit_point(z);
     l_goto_end(f->u, z->here);
     ll_streams_advance(z);
+    ll_keep_advance(z, true);
     ll_loop_end(f, &l);
     z->here = l_here(f->u);
 }
@@ -510,11 +522,43 @@ static void emit_row(Nest *z) {
     z->depth = z->k->rank;
     for (int i = 0; i < f->order.n; i++) {
         Ref r = f->order.data[i];
-        if (f->level[r] < z->k->rank) f->value[r] = emit_node(z, r);
+        if (f->level[r] < z->k->rank) f->value[r] = ll_node(z, r);
     }
+    ll_keep_rows(z);
     draw_rows(z);
     for (int i = 0; i + 1 < cuts.n; i++) emit_segment(z, cuts.at[i], cuts.at[i + 1]);
+    ll_keep_end(z);
     z->depth = inner;
+}
+
+static void nest_begin(Nest *z, Func *f, const KKernel *k);
+static void emit_axis(Nest *z, int axis);
+static void order_nodes(Nest *z);
+
+/* Before the loop of an axis: a nest over those inside it, at its first place, for what the
+ * points there are handed along it. */
+static void fill_planes(Nest *z, int axis, Val place) {
+    KKept kept[LL_MOST_KEPT];
+    KKernel k = *z->k;
+    Nest fill;
+    if (z->filling || !(k.nkept = ll_keep_along(z->k, axis, kept))) return;
+    k.kept = kept, k.nroots = 0;
+    l_goto_end(z->f->u, z->here);
+    nest_begin(&fill, z->f, &k);
+    fill.filling = true;
+    fill.sweep = z->sweep;
+    fill.whole = z->k;
+    for (int a = 0; a < axis; a++) fill.axis[a] = z->axis[a], fill.block[a] = z->block[a];
+    fill.axis[axis] = place;
+    if (l_is_known(place)) fill.range[axis] = (Range){0, 0};
+    fill.block[axis] = axis == 0 && z->sweep ? z->sweep->outside : z->here;
+    fill.here = ll_next_block(z->f, "first");
+    fill.depth = axis + 1;
+    order_nodes(&fill);
+    emit_axis(&fill, axis + 1);
+    z->here = fill.here;
+    free(fill.sum);
+    order_nodes(z);
 }
 
 static void emit_axis(Nest *z, int axis) {
@@ -530,6 +574,7 @@ static void emit_axis(Nest *z, int axis) {
         reductions_end(z, axis);
         return;
     }
+    fill_planes(z, axis, z->from && axis == 0 ? z->from : l_int(f->u, 0));
     bool once = z->k->ext[axis] == 1;
     Loop l = {0};
     z->block[axis] = z->here;
@@ -567,7 +612,7 @@ static void emit_empty(Func *f, const KKernel *k) {
 }
 
 static void nest_begin(Nest *z, Func *f, const KKernel *k) {
-    *z = (Nest){.f = f, .k = k};
+    *z = (Nest){.f = f, .k = k, .whole = k};
     f->u->real = f->p->single && k->rank > 0 ? f->u->f32 : f->u->f64;
     z->sum = calloc((size_t)k->nroots + 1, sizeof *z->sum);
     if (!z->sum) lq_out_of_memory((size_t)k->nroots * sizeof *z->sum);
@@ -647,6 +692,15 @@ void ll_kernel(Func *f, const KKernel *k) {
     Nest z;
     nest_begin(&z, f, k);
     emit_nest(&z);
+}
+
+void ll_kernel_fill(Func *f, const KKernel *k, const Row *row) {
+    Nest z;
+    nest_begin(&z, f, k);
+    z.sweep = row;
+    z.here = l_here(f->u);
+    fill_planes(&z, 0, row->wrapped);
+    nest_end(&z);
 }
 
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {

@@ -154,6 +154,7 @@ static void sweep_ends(Func *f, const KLoop *l, const KKernel *k, const Part *pa
 static void sweep_rows(Func *f, const KLoop *l, const KKernel *k, const Part *part, BasicBlock outside) {
     Unit *u = f->u;
     find_firsts(f);
+    ll_kernel_fill(f, k, &(Row){.number = l_int(u, 0), .wrapped = part->from, .outside = outside, .loop = l->loop});
     Loop rows = ll_loop_open(f, l_int(u, 0), "row");
     Val wrapped = l_add(u, part->from, rows.i);
     ll_kernel_row(f, k, &(Row){.number = rows.i, .wrapped = wrapped, .outside = outside, .loop = l->loop});
@@ -226,6 +227,27 @@ typedef struct Wave {
     Val s;                             /* iteration of the wave */
 } Wave;
 
+/* The time at which kernel i of iteration s makes its first row. */
+static Val begins_at(const Wave *w, Val s, int i) {
+    Unit *u = w->f->u;
+    int64_t radius = w->l->sweep.radius;
+    return l_add(u, l_mul(u, s, 2 * radius * w->l->nbody), l_int(u, 2 * radius * i));
+}
+
+/* At its first row: what the kernel hands on to the next. */
+static void wave_fill(const Wave *w, int i, const Row *row) {
+    Func *f = w->f;
+    Unit *u = f->u;
+    KKept kept[LL_MOST_KEPT];
+    if (!ll_keep_along(&w->l->body[i].u.kernel, 0, kept)) return;
+    BasicBlock fill = l_block(f, "fill"), after = l_block(f, "filled");
+    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, begins_at(w, w->s, i), w->time), fill, after);
+    l_goto_end(u, fill);
+    ll_kernel_fill(f, &w->l->body[i].u.kernel, row);
+    LLVMBuildBr(u->b, after);
+    l_goto_end(u, after);
+}
+
 /* Kernel number i of iteration s of the wave. */
 static void wave_kernel(const Wave *w, int i) {
     Func *f = w->f;
@@ -241,18 +263,16 @@ static void wave_kernel(const Wave *w, int i) {
         f->first_now[b] = l_sub(u, l_load(u, u->i64, f->first[b], 8), moved);
     }
     f->iteration[l->loop] = l_add(u, w->first_iteration, w->s);
-    ll_kernel_row(f, &l->body[i].u.kernel,
-                  &(Row){.number = number, .wrapped = wrapped, .outside = w->outside, .loop = l->loop, .wave = true});
+    Row row = {.number = number, .wrapped = wrapped, .outside = w->outside, .loop = l->loop, .wave = true, .lap = w->s};
+    wave_fill(w, i, &row);
+    ll_kernel_row(f, &l->body[i].u.kernel, &row);
     f->iteration[l->loop] = NULL;
     forget_firsts(f);
 }
 
 /* Has kernel i of iteration s its first row by now? */
 static Val has_begun(const Wave *w, Val s, int i) {
-    Unit *u = w->f->u;
-    int64_t radius = w->l->sweep.radius;
-    Val from = l_add(u, l_mul(u, s, 2 * radius * w->l->nbody), l_int(u, 2 * radius * i));
-    return l_compare(u, LLVMIntSLE, from, w->time);
+    return l_compare(w->f->u, LLVMIntSLE, begins_at(w, s, i), w->time);
 }
 
 static void wave_body(const Wave *w) {

@@ -76,7 +76,7 @@ void ll_task_begin(Task *t, Func *outer, const char *name, const Val *tell, int 
     for (uint32_t i = 0; i < f->nloops; i++)
         if (outer->iteration[i]) f->iteration[i] = frame_load(u, frame, at_iteration(f, i), u->i64);
     for (int i = 0; i < ntell; i++) t->told[i] = frame_load(u, frame, at_told(f, i), u->i64);
-    t->index = LLVMGetParam(fn, 1);
+    f->task = t->index = LLVMGetParam(fn, 1);
 }
 
 /* Unlike other functions of the runtime it touches any memory. */

@@ -330,6 +330,21 @@ static void emit_copy(Plan *pl, Stmts *out, int dst, Ref src, Aff at) {
     vec_push(out, ((KStmt){.kind = KS_COPY, .u.copy = c}));
 }
 
+/* Room for what a kernel hands on from one row to the next, or plane; the iterations of a
+ * wave, which are between different rows, have some each. */
+static void keep_values(Plan *pl, KKernel *k, int region) {
+    int64_t wave = region == TOP ? 1 : pl->fu->loop[region].sweep.wave;
+    kernel_keep(pl->ir, k, pl->fu->arena);
+    for (int i = 0; i < k->nkept; i++) {
+        KKept *v = &k->kept[i];
+        if (v->axis == k->rank - 1) continue;
+        v->lot = kernel_plane(k, v->axis) * (v->axis == 0 && wave > 1 ? wave : 1);
+        KBuf b = {.kind = KB_TEMP, .n = v->lot, .row = k->ext[k->rank - 1],
+                  .single = pl->fu->f->single, .name = arena_printf(pl->fu->arena, "t.%d", pl->bufs.n)};
+        v->buf = add_buf(pl, b, region);
+    }
+}
+
 /* A value that only its own kernel uses stays in registers. */
 static bool never_read(const Plan *pl, const Item *it) {
     const Info *n = &pl->fu->info[it->node];
@@ -350,6 +365,7 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
         k.roots[k.nroots++] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node],
                                       fu->info[it->node].ahead};
     }
+    keep_values(pl, &k, fu->items.data[step->items.data[0]].region);
     if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }
 
@@ -456,6 +472,8 @@ static void touch_kernel(Lives *v, const KKernel *k, int region, int at) {
             if (NODE(fu->ir, fu->walk.data[j])->op == SC_READ)
                 touch(v, v->pl->p->buf_of[NARG(fu->ir, fu->walk.data[j], 0)], region, at);
     }
+    for (int i = 0; i < k->nkept; i++)
+        if (k->kept[i].buf >= 0) touch(v, k->kept[i].buf, region, at);
 }
 
 static void touch_stmts(Lives *v, const KStmt *s, int n, int region) {
@@ -557,6 +575,17 @@ static void plan_scratch(Plan *pl) {
     free(v.loop);
 }
 
+/* When it is known what threads share: of kept values, a lot for each task. */
+static void make_lots(KProgram *p, const KStmt *s, int n, int64_t parts) {
+    for (int i = 0; i < n; i++) {
+        const KLoop *l = &s[i].u.loop;
+        if (s[i].kind == KS_LOOP) make_lots(p, l->body, l->nbody, l->sweep.cut ? p->parts : 1);
+        const KKernel *k = &s[i].u.kernel;
+        for (int j = 0; s[i].kind == KS_KERNEL && j < k->nkept; j++)
+            if (k->kept[j].buf >= 0) p->bufs[k->kept[j].buf].n *= k->tasks > 1 ? k->tasks : parts;
+    }
+}
+
 /* Roots of the kernel that reduces most of them by several threads. */
 static int most_shared(const KStmt *s, int n) {
     int most = 0;
@@ -592,6 +621,7 @@ KProgram *fuse_emit(Fuse *fu) {
     p->nbufs = pl.bufs.n;
     p->bufs = pl.bufs.data;
     kernel_share(p);
+    make_lots(p, p->stmts, p->nstmts, 1);
     p->bufs = arena_alloc(fu->arena, (size_t)pl.bufs.n * sizeof *p->bufs + 1);
     plan_scratch(&pl);
     place_bands(p);

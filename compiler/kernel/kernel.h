@@ -18,6 +18,7 @@
 #define LQFT_KERNEL_H
 
 #include "../ir/ir.h"
+#include "../ir/schedule.h"
 
 typedef enum KBufKind { KB_IN, KB_OUT, KB_TEMP, KB_CONST } KBufKind;
 
@@ -50,6 +51,13 @@ typedef struct KRoot {
     int64_t ahead;           /* rows before its own place at which a row is stored in a ring */
 } KRoot;
 
+/* A value that need not be computed: at each point whose index along the axis is not 0,
+ * `before` is what `here` is at the point one step back.  An executor may hand it on; along
+ * an axis that is not the innermost one it has a buffer for that, with an element for each
+ * point of the axes after it, for each iteration of a wave: a lot, of which each of the tasks
+ * of threads has one. */
+typedef struct KKept { Ref here, before; int axis, buf; int64_t lot; } KKept;
+
 typedef struct KKernel {
     int     rank;
     int64_t ext[IR_MAX_RANK];
@@ -57,6 +65,7 @@ typedef struct KKernel {
     /* Tasks for threads, 1: none.  Each makes rows_per_task of the rows (the first axis), the
      * last one what is left; where all axes are reduced, these are whole bands (ir.h). */
     int64_t tasks, rows_per_task;
+    KKept  *kept; int nkept;
     const char *name;        /* "kernel.3" */
 } KKernel;
 
@@ -144,6 +153,17 @@ static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l
 
 /* Requires simplified roots; keeps the IrFunc. */
 KProgram *fuse(const IrFunc *f, Arena *arena);
+
+/* ==== keep.c: values that another point has computed =============================== */
+
+/* Finds the kept values of a kernel; those along outer axes still want a buffer. */
+void kernel_keep(const Ir *ir, KKernel *k, Arena *arena);
+const KKept *kernel_kept(const KKernel *k, Ref before);     /* NULL: none */
+/* Elements of the buffer of one that is kept along an axis other than the innermost. */
+int64_t kernel_plane(const KKernel *k, int axis);
+/* The scalars of a kernel into w; needed[i]: number i of them is computed at each point
+ * (room for as many as the Ir has nodes). */
+void kernel_scalars(ScalarWalk *w, const KKernel *k, bool *needed);
 
 /* ==== lanes.c: what the lanes of vectors are ===================================== */
 

@@ -13,19 +13,14 @@ static double points(const KKernel *k, int from)
     return n;
 }
 
-static void scalars_of(ScalarWalk *w, const KKernel *k)
-{
-    VEC(Ref) roots = {0};
-    for (int i = 0; i < k->nroots; i++) vec_push(&roots, k->roots[i].expr);
-    scalar_walk(w, roots.n, roots.data);
-    vec_free(&roots);
-}
-
 /* The share of points at which each scalar has to be evaluated: one that does not
- * depend on the innermost axes is evaluated once for all their points. */
-static double *shares(const ScalarWalk *w, const KKernel *k)
+ * depend on the innermost axes is evaluated once for all their points, and what only a
+ * kept value would need at the first points alone. */
+static double *shares(ScalarWalk *w, const KKernel *k)
 {
     const Ir *ir = w->ir;
+    bool *needed = lq_alloc((size_t)ir->nodes.n * sizeof *needed);
+    kernel_scalars(w, k, needed);
     size_t n = (size_t)w->list.n;
     int *level = lq_alloc(n * sizeof *level);
     double *share = lq_alloc(n * sizeof *share);
@@ -42,9 +37,11 @@ static double *shares(const ScalarWalk *w, const KKernel *k)
                 if (f->t[t].sym < SYM_FREE && (int)f->t[t].sym > level[i]) level[i] = (int)f->t[t].sym;
         }
         double inner = points(k, level[i] + 1);
-        share[i] = inner > 0 ? 1 / inner : 0;
+        const KKept *kept = k->nkept ? kernel_kept(k, w->list.data[i]) : NULL;
+        share[i] = needed[i] && !kept && inner > 0 ? 1 / inner : 0;
     }
     free(level);
+    free(needed);
     return share;
 }
 
@@ -68,7 +65,6 @@ static KCost cost_of(const ScalarWalk *w, const double *share, const KKernel *k)
 KCost kernel_cost(const KProgram *p, const KKernel *k)
 {
     ScalarWalk *w = scalar_walk_new(p->ir);
-    scalars_of(w, k);
     double *share = shares(w, k);
     KCost c = cost_of(w, share, k);
     free(share);
@@ -160,6 +156,18 @@ static void print_roots(KPrinter *k, const KKernel *kernel, int indent)
     text_free(&before);
 }
 
+static void print_kept(KPrinter *k, const KKernel *kernel, int indent)
+{
+    for (int i = 0; i < kernel->nkept; i++) {
+        const KKept *v = &kernel->kept[i];
+        text_printf(k->out, "%*skept along a%d", indent, "", v->axis);
+        if (v->axis < kernel->rank - 1) text_printf(k->out, " in "), buf_name(k, v->buf, k->out);
+        text_printf(k->out, ": ");
+        scalar_print(&k->scalar, v->before, k->out);
+        text_printf(k->out, "\n");
+    }
+}
+
 static void print_uses(KPrinter *k, const KKernel *kernel, int indent)
 {
     Text *out = k->out;
@@ -195,6 +203,7 @@ static void print_kernel(KPrinter *k, const KKernel *kernel, int indent, double 
     if (kernel->tasks > 1) text_printf(out, ", threads share %lld tasks of %lld rows", (long long)kernel->tasks, (long long)kernel->rows_per_task);
     text_printf(out, "\n");
     print_roots(k, kernel, indent + 4);
+    print_kept(k, kernel, indent + 4);
     print_uses(k, kernel, indent + 4);
     text_printf(out, "%*s%.3g bytes/site, %.3g flops/site, %.3g flops/byte\n", indent + 4, "", bytes,
                 c.flops, bytes > 0 ? c.flops / bytes : 0);

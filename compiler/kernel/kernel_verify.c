@@ -148,6 +148,23 @@ static bool check_root(const KVerify *v, const KKernel *k, int i)
     return true;
 }
 
+/* What is handed on along an outer axis is kept where nobody else looks. */
+static bool check_kept(const KVerify *v, const KKernel *k, int i)
+{
+    const KKept *kept = &k->kept[i];
+    if (!v->walk->place[kept->here] || !v->walk->place[kept->before] || kept->axis < 0 || kept->axis >= k->rank)
+        return fail(v, k->name, "keeps a value %d that it does not compute", i);
+    if (kept->axis == k->rank - 1) return true;
+    if (!buffer_ok(v, kept->buf) || !writable(v, kept->buf) || v->p->bufs[kept->buf].kind != KB_TEMP ||
+        v->p->bufs[kept->buf].n < kernel_plane(k, kept->axis) || v->p->bufs[kept->buf].slots)
+        return fail(v, k->name, "keeps value %d in buffer %d", i, kept->buf);
+    for (int j = 0; j < k->nroots; j++)
+        if (k->roots[j].buf == kept->buf) return fail(v, k->name, "root %d is stored in a kept value's buffer", j);
+    for (int j = 0; j < i; j++)
+        if (k->kept[j].buf == kept->buf) return fail(v, k->name, "kept values %d and %d share a buffer", j, i);
+    return true;
+}
+
 static bool check_kernel(const KVerify *v, const KKernel *k)
 {
     if (k->rank < 0 || k->rank > IR_MAX_RANK) return fail(v, k->name, "%d axes", k->rank);
@@ -167,6 +184,7 @@ static bool check_kernel(const KVerify *v, const KKernel *k)
         Ref r = v->walk->list.data[i];
         ok = check_indices(v, k, r) && (NODE(v->ir, r)->op != SC_READ || check_read(v, k, r));
     }
+    for (int i = 0; i < k->nkept && ok; i++) ok = check_kept(v, k, i);
     vec_free(&roots);
     return ok;
 }
