@@ -378,6 +378,8 @@ static void func_begin(Func *f) {
     size_t nodes = (size_t)f->p->ir->nodes.n;
     f->value = zeroed(nodes, sizeof *f->value);
     f->level = zeroed(nodes, sizeof *f->level);
+    f->phase = zeroed(nodes, sizeof *f->phase);
+    f->place = zeroed(nodes, sizeof *f->place);
     f->seen = zeroed(nodes, sizeof *f->seen);
     Val fn = new_function(u, f->p->name, f->number);
     ll_func_open(f, fn, LLVMGetParam(fn, 0), NULL);
@@ -392,6 +394,8 @@ static void func_end(Func *f) {
     ll_func_close(f);
     free(f->value);
     free(f->level);
+    free(f->phase);
+    free(f->place);
     free(f->seen);
     free(f->trip);
     vec_free(&f->order);

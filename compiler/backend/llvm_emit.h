@@ -26,6 +26,7 @@ typedef struct Unit {
     bool           sites;                  /* lanes are parts of rows, not replicas */
     unsigned       align;                  /* of element vectors in memory, bytes */
     bool           whole;                  /* large constants in the object too */
+    bool           seldom;                 /* what is emitted now runs for few points */
     const char    *cpu, *features;
     const char    *wrong;                  /* first thing that cannot be generated, or NULL */
 } Unit;
@@ -57,6 +58,8 @@ typedef struct Func {
     /* Of the kernel being emitted, by Ref. */
     Val      *value;
     uint8_t  *level;
+    uint32_t *place;                       /* position in order, while it is being sorted */
+    uint16_t *phase;                       /* plain, and behind so many elementary functions */
     uint32_t *seen;                        /* stamp: waits for operands; stamp + 1: in order */
     uint32_t  stamp;
     VEC(Ref)  order;                       /* scalar nodes of the kernel, operands first */
@@ -288,6 +291,9 @@ Val  ll_runtime_function(Unit *u, const char *name, LLVMTypeRef type);
 /* The function `name` of runtime/vmath_text.h of n numbers or vectors of one type, double
  * or single; NULL when there is none.  May be called at any place of the builder. */
 Val  ll_math(Unit *u, const char *name, const Val *args, unsigned n);
+/* A function with a branch for rare arguments: better called for two vectors at once. */
+bool ll_math_branches(Op op);
+void ll_math_pair(Unit *u, Op op, Val *a, Val *b);      /* in place of the operands: the values */
 /* When the module is complete: which of these functions are inlined. */
 void ll_math_choose_inline(Unit *u);
 

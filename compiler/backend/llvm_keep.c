@@ -46,12 +46,13 @@ void ll_keep_rows(Nest *z) {
 /* The row stands at its first point. */
 static void compute_first(Nest *z) {
     Func *f = z->f;
-    z->anew = true;
+    bool seldom = f->u->seldom;
+    z->anew = f->u->seldom = true;
     for (int i = 0; i < z->first->list.n; i++) {
         Ref r = z->first->list.data[i];
         if (f->level[r] == z->k->rank) f->value[r] = ll_node(z, r);
     }
-    z->anew = false;
+    z->anew = false, f->u->seldom = seldom;
     for (int i = 0; i < z->k->nkept; i++)
         if (is_inner(z, &z->k->kept[i])) z->past[i] = as_kept(z, f->value[z->k->kept[i].before]);
 }

@@ -25,7 +25,7 @@ static inline Machine lm_machine(Unit *u, LLVMTypeRef real) {
 
 static inline Val lm_splat(LLVMTypeRef t, Val v) {
     if (LLVMGetTypeKind(t) != LLVMVectorTypeKind) return v;
-    Val lane[16];
+    Val lane[32];                      /* two vectors of singles */
     unsigned n = LLVMGetVectorSize(t);
     for (unsigned i = 0; i < n; i++) lane[i] = v;
     return LLVMConstVector(lane, n);

@@ -115,6 +115,28 @@ static Val call_runtime(Machine *m, const char *name, Val out, Val in, Val a) {
     return l_load(u, m->real, out, 64);
 }
 
+static Val upper_half(Unit *u, Val v, bool upper) {
+    unsigned n = LLVMGetVectorSize(LLVMTypeOf(v)) / 2;
+    Val lane[16];
+    for (unsigned i = 0; i < n; i++) lane[i] = l_int32(u, upper ? n + i : i);
+    return LLVMBuildShuffleVector(u->b, v, v, LLVMConstVector(lane, n), "");
+}
+
+/* The greatest of the bits of |a|, NaN being greater than all: of the two vectors of a pair,
+ * lane by lane.  A comparison of integers leaves the units for multiply-adds alone. */
+static Val trig_rare_bits(Machine *m, Val a) {
+    Unit *u = m->u;
+    Val limit = LLVMConstReal(lm_scalar(m->real), lm_scalar(m->real) == u->f64 ? D_TRIG_MAX : F_TRIG_MAX);
+    Val bits = LLVMBuildBitCast(u->b, lm_call(m, "llvm.fabs", a, NULL, NULL, 1), m->bits, "");
+    LLVMTypeRef t = m->bits;
+    if (l_is_vector(a) && LLVMGetVectorSize(t) * (lm_scalar(t) == u->i64 ? 8 : 4) > 64) {
+        Val half[2] = {upper_half(u, bits, false), upper_half(u, bits, true)};
+        t = LLVMTypeOf(half[0]);
+        bits = l_intrinsic(u, "llvm.umax", t, half, 2);
+    }
+    return l_compare(u, LLVMIntUGE, bits, lm_splat(t, LLVMConstBitCast(limit, lm_scalar(t))));
+}
+
 /* The branch that keeps rare arguments out of the text: which of the two an element
  * gets does not change its bits, so the runtime takes all lanes. */
 static void emit_rare(Machine *m, Val fn, const MathRow *row, const MathText *text, Val a) {
@@ -122,9 +144,10 @@ static void emit_rare(Machine *m, Val fn, const MathRow *row, const MathText *te
     Val out = stack_slot(m), in = stack_slot(m);
     BasicBlock cold = LLVMAppendBasicBlockInContext(u->cx, fn, "rare");
     BasicBlock usual = LLVMAppendBasicBlockInContext(u->cx, fn, "usual");
-    Val any = text->rare(m, a);
+    bool trig = text->rare == double_trig_rare || text->rare == single_trig_rare;
+    Val any = trig ? trig_rare_bits(m, a) : text->rare(m, a);
     if (l_is_vector(any)) {
-        LLVMTypeRef bits = LLVMIntTypeInContext(u->cx, LLVMGetVectorSize(m->real));
+        LLVMTypeRef bits = LLVMIntTypeInContext(u->cx, LLVMGetVectorSize(LLVMTypeOf(any)));
         any = l_compare(u, LLVMIntNE, LLVMBuildBitCast(u->b, any, bits, ""), LLVMConstNull(bits));
     }
     l_unlikely(u, LLVMBuildCondBr(u->b, any, cold, usual));
@@ -167,7 +190,29 @@ Val ll_math(Unit *u, const char *name, const Val *args, unsigned n) {
     function_name(full, sizeof full, name, u, t);
     Val fn = LLVMGetNamedFunction(u->module, full);
     if (!fn) fn = new_math(u, row, full, t, n);
-    return LLVMBuildCall2(u->b, LLVMGlobalGetValueType(fn), fn, (Val *)args, n, "");
+    Val call = LLVMBuildCall2(u->b, LLVMGlobalGetValueType(fn), fn, (Val *)args, n, "");
+    unsigned never = LLVMGetEnumAttributeKindForName("noinline", 8);
+    if (u->seldom) LLVMAddCallSiteAttribute(call, (unsigned)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(u->cx, never, 0));
+    return call;
+}
+
+/* ---- two at once ------------------------------------------------------------------------ */
+
+bool ll_math_branches(Op op) {
+    const MathRow *row = op_vmath(op) ? find_row(op_vmath(op) + strlen("lqm_")) : NULL;
+    return row && row->in_double.rare;
+}
+
+/* One branch for both, and between branches the work of both side by side: a vector as
+ * long as two becomes two of each instruction. */
+void ll_math_pair(Unit *u, Op op, Val *a, Val *b) {
+    unsigned n = LLVMGetVectorSize(LLVMTypeOf(*a));
+    Val all[32];
+    for (unsigned i = 0; i < 2 * n; i++) all[i] = l_int32(u, i);
+    Val both = LLVMBuildShuffleVector(u->b, *a, *b, LLVMConstVector(all, 2 * n), "");
+    both = ll_math(u, op_vmath(op) + strlen("lqm_"), &both, 1);
+    *a = LLVMBuildShuffleVector(u->b, both, both, LLVMConstVector(all, n), "");
+    *b = LLVMBuildShuffleVector(u->b, both, both, LLVMConstVector(all + n, n), "");
 }
 
 /* ---- inline or not --------------------------------------------------------------------- */
@@ -179,9 +224,12 @@ static int instructions(Val fn) {
     return n;
 }
 
+/* Calls that may be inlined: not those that run for few points. */
 static int uses(Val fn) {
+    unsigned never = LLVMGetEnumAttributeKindForName("noinline", 8), where = (unsigned)LLVMAttributeFunctionIndex;
     int n = 0;
-    for (LLVMUseRef use = LLVMGetFirstUse(fn); use; use = LLVMGetNextUse(use)) n++;
+    for (LLVMUseRef use = LLVMGetFirstUse(fn); use; use = LLVMGetNextUse(use))
+        n += !LLVMGetCallSiteEnumAttribute(LLVMGetUser(use), where, never);
     return n;
 }
 
@@ -193,7 +241,7 @@ void ll_math_choose_inline(Unit *u) {
     for (Val fn = LLVMGetFirstFunction(u->module); fn; fn = LLVMGetNextFunction(fn)) {
         if (!is_math(fn)) continue;
         int n = uses(fn), cost = n * instructions(fn);
-        bool inlined = n == 1 || (cost <= EACH && total + cost <= ALL);
+        bool inlined = n <= 1 || (cost <= EACH && total + cost <= ALL);
         total += inlined ? cost : 0;
         l_enum_attr(u, fn, (unsigned)LLVMAttributeFunctionIndex, inlined ? "alwaysinline" : "noinline", 0);
     }

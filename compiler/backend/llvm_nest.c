@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_SEGMENTS = 16 };
+enum { MAX_SEGMENTS = 16, MOST_PHASES = 64 };
 
 /* ---- scalar nodes ------------------------------------------------------------ */
 
@@ -186,12 +186,68 @@ static void order_root(Nest *z, Ref root) {
     vec_free(&stack);
 }
 
+/* Even: behind so many elementary functions that branch; odd: such a function, so that
+ * those of one phase do not wait for each other. */
+static uint16_t phase_of(const Nest *z, Ref r) {
+    const Func *f = z->f;
+    const Node *n = NODE(f->p->ir, r);
+    int phase = 0;
+    if (n->op == SC_READ || ll_kept(z, r)) return 0;
+    for (uint32_t i = 0; i < n->nargs; i++)
+        if (f->phase[NARG(f->p->ir, r, i)] > phase) phase = f->phase[NARG(f->p->ir, r, i)];
+    bool branches = f->level[r] == z->k->rank && ll_math_branches((Op)n->op);
+    if (phase % 2) phase += branches ? 2 : 1;
+    else phase += branches;
+    return phase > UINT16_MAX - 2 ? UINT16_MAX - 2 : (uint16_t)phase;
+}
+
+/* What is plain waits until it is wanted: little is alive across a branch. */
+static void sink_plain(Nest *z, int last) {
+    Func *f = z->f;
+    const Ir *ir = f->p->ir;
+    uint16_t *wanted = lq_alloc((size_t)f->order.n * sizeof *wanted);     /* by position in order */
+    uint16_t end = (uint16_t)(last + last % 2);
+    for (int i = 0; i < f->order.n; i++) wanted[i] = end, f->place[f->order.data[i]] = (uint32_t)i;
+    for (int i = f->order.n - 1; i >= 0; i--) {
+        Ref r = f->order.data[i];
+        if (f->phase[r] % 2 == 0) f->phase[r] = wanted[i];
+        if (NODE(ir, r)->op == SC_READ || ll_kept(z, r)) continue;
+        uint16_t by = (uint16_t)(f->phase[r] - f->phase[r] % 2);
+        for (uint32_t k = 0; k < NODE(ir, r)->nargs; k++) {
+            uint16_t *w = &wanted[f->place[NARG(ir, r, (int)k)]];
+            if (*w > by) *w = by;
+        }
+    }
+    free(wanted);
+}
+
+/* Functions that branch stand together where they can. */
+static void order_by_phase(Nest *z) {
+    Func *f = z->f;
+    int last = 0, n = 0;
+    for (int i = 0; i < f->order.n; i++) {
+        Ref r = f->order.data[i];
+        f->phase[r] = phase_of(z, r);
+        if (f->phase[r] > last) last = f->phase[r];
+    }
+    if (last < 1 || last > MOST_PHASES) return;
+    sink_plain(z, last);
+    last += last % 2;
+    Ref *sorted = lq_alloc((size_t)f->order.n * sizeof *sorted);
+    for (int p = 0; p <= last; p++)
+        for (int i = 0; i < f->order.n; i++)
+            if (f->phase[f->order.data[i]] == p) sorted[n++] = f->order.data[i];
+    memcpy(f->order.data, sorted, (size_t)n * sizeof *sorted);
+    free(sorted);
+}
+
 static void order_nodes(Nest *z) {
     Func *f = z->f;
     f->order.n = 0;
     f->stamp += 2;
     for (int i = 0; i < z->k->nroots; i++) order_root(z, z->k->roots[i].expr);
     for (int i = 0; i < z->k->nkept; i++) order_root(z, z->filling ? z->k->kept[i].before : z->k->kept[i].here);
+    order_by_phase(z);
 }
 
 /* ---- segments of the innermost loop ----------------------------------------------------------- */
@@ -460,13 +516,28 @@ static void reductions_end(Nest *z, int axis) {
 
 /* ---- the nest --------------------------------------------------------------------------------------- */
 
+/* The same function that branches, of two vectors that do not wait for each other. */
+static bool emit_pair(Nest *z, Ref r, Ref s) {
+    Func *f = z->f;
+    const Node *a = NODE(f->p->ir, r), *b = NODE(f->p->ir, s);
+    if (f->phase[r] % 2 == 0 || f->phase[s] != f->phase[r] || a->op != b->op || ll_kept(z, r) || ll_kept(z, s)) return false;
+    Val x = f->value[NARG(f->p->ir, r, 0)], y = f->value[NARG(f->p->ir, s, 0)];
+    if (!l_is_vector(x) || LLVMTypeOf(x) != LLVMTypeOf(y)) return false;
+    ll_at_level(z, z->k->rank);
+    ll_math_pair(f->u, (Op)a->op, &x, &y);
+    f->value[r] = x, f->value[s] = y;
+    return true;
+}
+
 /* Code of one point: all values first, then all stores, for buffers updated in place. */
 static void emit_point(Nest *z) {
     Func *f = z->f;
     int rank = z->k->rank;
     for (int i = 0; i < f->order.n; i++) {
         Ref r = f->order.data[i];
-        if (f->level[r] == rank) f->value[r] = ll_node(z, r);
+        if (f->level[r] != rank) continue;
+        if (i + 1 < f->order.n && emit_pair(z, r, f->order.data[i + 1])) i++;
+        else f->value[r] = ll_node(z, r);
     }
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
@@ -526,7 +597,12 @@ static void emit_row(Nest *z) {
     }
     ll_keep_rows(z);
     draw_rows(z);
-    for (int i = 0; i + 1 < cuts.n; i++) emit_segment(z, cuts.at[i], cuts.at[i + 1]);
+    bool seldom = f->u->seldom;
+    for (int i = 0; i + 1 < cuts.n; i++) {
+        f->u->seldom = seldom || 8 * (cuts.at[i + 1] - cuts.at[i]) < z->length;
+        emit_segment(z, cuts.at[i], cuts.at[i + 1]);
+    }
+    f->u->seldom = seldom;
     ll_keep_end(z);
     z->depth = inner;
 }
@@ -545,7 +621,7 @@ static void fill_planes(Nest *z, int axis, Val place) {
     k.kept = kept, k.nroots = 0;
     l_goto_end(z->f->u, z->here);
     nest_begin(&fill, z->f, &k);
-    fill.filling = true;
+    fill.filling = z->f->u->seldom = true;
     fill.sweep = z->sweep;
     fill.whole = z->k;
     for (int a = 0; a < axis; a++) fill.axis[a] = z->axis[a], fill.block[a] = z->block[a];
@@ -558,6 +634,7 @@ static void fill_planes(Nest *z, int axis, Val place) {
     emit_axis(&fill, axis + 1);
     z->here = fill.here;
     free(fill.sum);
+    z->f->u->seldom = false;
     order_nodes(z);
 }
 
