@@ -110,6 +110,35 @@ static Ref simplify_compare(Ir *ir, Op op, Ref a, Ref b) {
     return 0;
 }
 
+/* Which of two reads of one array comes first: -1, 1; 0 for other operands, or the same
+ * element.  Only constants of indices count, so that it is so wherever both are shifted to. */
+static int read_order(const Ir *ir, Ref a, Ref b) {
+    if (op_of(ir, a) != SC_READ || op_of(ir, b) != SC_READ || NARG(ir, a, 0) != NARG(ir, b, 0)) return 0;
+    for (int i = 0; i < NODE(ir, a)->nidx; i++) {
+        const Affine *x = aff_get(ir, NIDX(ir, a, i)->aff), *y = aff_get(ir, NIDX(ir, b, i)->aff);
+        if (x->n != y->n) return 0;
+        for (int t = 0; t < x->n; t++)
+            if (x->t[t].sym != y->t[t].sym || x->t[t].c != y->t[t].c) return 0;
+    }
+    for (int i = 0; i < NODE(ir, a)->nidx; i++) {
+        int64_t x = aff_get(ir, NIDX(ir, a, i)->aff)->k, y = aff_get(ir, NIDX(ir, b, i)->aff)->k;
+        if (x != y) return x < y ? -1 : 1;
+    }
+    return 0;
+}
+
+/* Functions of which f(-x) is ±f(x): of a link in one direction, the later element less the
+ * earlier, so that both its ends have the same expression (kernel/keep.c). */
+static Ref simplify_parity(Ir *ir, Op op, Ref a, bool odd) {
+    Ref turned = 0;
+    if (op_of(ir, a) == SC_NEG) turned = NARG(ir, a, 0);
+    if (op_of(ir, a) == SC_SUB && read_order(ir, NARG(ir, a, 0), NARG(ir, a, 1)) < 0)
+        turned = ir_binary(ir, SC_SUB, NARG(ir, a, 1), NARG(ir, a, 0));
+    if (!turned) return 0;
+    turned = ir_unary(ir, op, turned);
+    return odd ? ir_unary(ir, SC_NEG, turned) : turned;
+}
+
 Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
     double v[3] = {0};
     bool all = true;
@@ -131,7 +160,10 @@ Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
     case SC_LT: case SC_LE: case SC_EQ: case SC_NE: return simplify_compare(ir, op, args[0], args[1]);
     case SC_NOT: return op_of(ir, args[0]) == SC_NOT ? NARG(ir, args[0], 0) : 0;
     case SC_LOG: return op_of(ir, args[0]) == SC_EXP ? NARG(ir, args[0], 0) : 0;
-    case SC_ABS: return op_of(ir, args[0]) == SC_ABS ? args[0] : 0;
+    case SC_ABS: return op_of(ir, args[0]) == SC_ABS ? args[0] : simplify_parity(ir, op, args[0], false);
+    case SC_COS: case SC_COSH: return simplify_parity(ir, op, args[0], false);
+    case SC_SIN: case SC_TAN: case SC_ASIN: case SC_ATAN: case SC_SINH: case SC_TANH: case SC_ASINH: case SC_ATANH: case SC_ERF:
+        return simplify_parity(ir, op, args[0], true);
     case SC_FMA:
         if (ir_is_const(ir, args[0], NULL) && ir_is_const(ir, args[1], NULL))
             return ir_binary(ir, SC_ADD, ir_const(ir, v[0] * v[1]), args[2]);

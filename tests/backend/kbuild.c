@@ -38,6 +38,20 @@ int kbuild_buf(KBuild *b, KBufKind kind, int rank, const int64_t *dims, bool uni
     return i;
 }
 
+/* What may be handed on is, while there is room for buffers. */
+static void keep_values(KBuild *b, KKernel *k) {
+    int kept = 0;
+    kernel_keep(b->ir, k, b->arena);
+    for (int i = 0; i < k->nkept; i++) {
+        KKept v = k->kept[i];
+        bool inner = v.axis == k->rank - 1;
+        if (!inner && b->p->nbufs >= KB_MAX - 8) continue;
+        if (!inner) v.buf = kbuild_buf(b, KB_TEMP, k->rank - 1 - v.axis, k->ext + v.axis + 1, false, false, NULL);
+        k->kept[kept++] = v;
+    }
+    k->nkept = kept;
+}
+
 KStmt kbuild_kernel(KBuild *b, int rank, const int64_t *ext, int nroots, const KRoot *roots) {
     KStmt s = {.kind = KS_KERNEL};
     s.u.kernel.rank = rank;
@@ -46,6 +60,7 @@ KStmt kbuild_kernel(KBuild *b, int rank, const int64_t *ext, int nroots, const K
     s.u.kernel.name = "kernel";
     s.u.kernel.roots = arena_alloc(b->arena, (size_t)nroots * sizeof *roots);
     memcpy(s.u.kernel.roots, roots, (size_t)nroots * sizeof *roots);
+    keep_values(b, &s.u.kernel);
     return s;
 }
 

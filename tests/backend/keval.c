@@ -142,17 +142,36 @@ static void eval_reduce(Eval *e, const KKernel *k, const KRoot *root, double v, 
     if (at_last(e, k, outer, R)) *element(e, root->buf, point_number(e, k, outer)) = s->total;
 }
 
+/* What a kernel says it need not compute is what it was one step back.  The buffer is left
+ * as one that hands it on leaves it. */
+static void check_kept(Eval *e, const KKernel *k, double *here, int64_t point, int64_t points) {
+    for (int i = 0; i < k->nkept; i++) {
+        const KKept *v = &k->kept[i];
+        double *all = here + (int64_t)i * points, is = eval(e, v->before);
+        all[point] = eval(e, v->here);
+        if (v->buf >= 0) *element(e, v->buf, point % kernel_plane(k, v->axis)) = all[point];
+        if (e->axis[v->axis] == 0) continue;
+        double was = all[point - kernel_plane(k, v->axis)];
+        if (memcmp(&is, &was, sizeof is) && !(isnan(is) && isnan(was))) {
+            fprintf(stderr, "%s: kept value %d is %a, and was %a\n", k->name ? k->name : "kernel", i, is, was);
+            abort();
+        }
+    }
+}
+
 static void eval_kernel(Eval *e, const KKernel *k) {
     Sum *sum = calloc((size_t)k->nroots + 1, sizeof *sum);
     double *v = calloc((size_t)k->nroots + 1, sizeof *v);
     int64_t points = 1;
     for (int a = 0; a < k->rank; a++) points *= k->ext[a];
     double *later = calloc((size_t)points * (size_t)k->nroots + 1, sizeof *later);   /* into rings: here whole arrays */
+    double *here = calloc((size_t)points * (size_t)k->nkept + 1, sizeof *here);
     for (int64_t i = 0; i < points; i++) {
         int64_t rest = i;
         for (int a = k->rank - 1; a >= 0; a--) e->axis[a] = rest % k->ext[a], rest /= k->ext[a];
         e->now++;
         for (int r = 0; r < k->nroots; r++) v[r] = eval(e, k->roots[r].expr);
+        check_kept(e, k, here, i, points);
         for (int r = 0; r < k->nroots; r++) {
             const KRoot *root = &k->roots[r];
             if (root->nred) eval_reduce(e, k, root, v[r], &sum[r]);
@@ -164,6 +183,7 @@ static void eval_kernel(Eval *e, const KKernel *k) {
         for (int64_t i = 0; i < points && k->roots[r].ahead; i++)
             *element(e, k->roots[r].buf, i) = later[(size_t)r * (size_t)points + (size_t)i];
     free(later);
+    free(here);
     free(sum);
     free(v);
 }

@@ -267,6 +267,46 @@ static void check_rows(void) {
     cases_end(&c);
 }
 
+/* exp of two neighbours along each axis, at both ends of the link, with every mode; and a
+ * chain of three points. */
+static void kept_program(Cases *c, int rank, int64_t n, uint32_t mode) {
+    KBuild *b = cases_open(c);
+    Ir *ir = c->ir;
+    int64_t ext[3] = {n, n, n};
+    int in = kbuild_buf(b, KB_IN, rank, ext, false, false, NULL);
+    Ref sum = ir_const(ir, 0.5);
+    for (int axis = 0; axis < rank; axis++)
+        for (int back = 0; back < (axis ? 2 : 3); back++) {
+            Ref end[2];
+            for (int e = 0; e < 2; e++) {
+                Index ix[3];
+                for (int d = 0; d < rank; d++) ix[d] = (Index){aff_shift(ir, aff_sym(ir, (Sym)d), d == axis ? 1 - back - e : 0), mode, n};
+                end[e] = ir_read(ir, b->array[in], ix);
+            }
+            Ref link = ir_unary(ir, SC_EXP, ir_binary(ir, SC_MUL, end[0], end[1]));
+            sum = ir_fma(ir, ir_const(ir, 1.0 / (3 + axis + 3 * back)), link, sum);
+        }
+    KRoot roots[2] = {{sum, 0, SC_NONE, kbuild_buf(b, KB_OUT, rank, ext, false, false, NULL), 0},
+                      {sum, 1, SC_ADD, kbuild_buf(b, KB_OUT, rank - 1, ext, false, false, NULL), 0}};
+    KStmt s = kbuild_kernel(b, rank, ext, 2, roots);
+    int most = n < 4 ? 0 : rank + 1;
+    if (s.u.kernel.nkept != most) check(false, "values handed on", "not as many as there are links");
+    vec_push(&b->stmts, s);
+    cases_close(c);
+}
+
+static void check_kept(void) {
+    static const int64_t extents[] = {1, 2, 3, 4, 5, 8, 16, 24, 33};
+    Cases c;
+    cases_begin(&c);
+    for (int rank = 1; rank <= 3; rank++)
+        for (int e = 0; e < LQ_COUNT(extents); e++)
+            for (uint32_t mode = IX_PERIODIC; mode <= IX_ZERO && (rank < 3 || extents[e] < 17) && c.n < BATCH; mode++)
+                kept_program(&c, rank, extents[e], mode);
+    cases_check(&c, "values handed on from point to point");
+    cases_end(&c);
+}
+
 /* ---- random programs ------------------------------------------------------------------------------- */
 
 typedef struct Gen {
@@ -656,6 +696,7 @@ int main(int argc, char **argv) {
     check_empty();
     check_stencils();
     check_rows();
+    check_kept();
     static const int widths[] = {1, 2, 4, 8, 16, SITES};
     for (int w = 0; w < LQ_COUNT(widths); w++) check_random(1000 * (uint64_t)(w + 1), widths[w], batches);
     check_object();

@@ -277,6 +277,31 @@ static void test_shifted_costly(void) {
     end(&c, "exp(x) at two shifts is stored, 2x is not", n.kernels == 2 && n.roots == 3 && c.p->scratch == 48);
 }
 
+/* The force of angles: each sine is wanted at both ends of its link.  What costs little is
+ * computed twice, and so is what has no neighbour that is one step away. */
+static void test_kept(void) {
+    Case c;
+    begin(&c);
+    Ir *ir = c.ir;
+    Ref q = input(&c, "q", 2, box, false), x = own(ir, q), links = num(ir, 0), cheap = num(ir, 0), apart = num(ir, 0);
+    for (int a = 0; a < 2; a++) {
+        Ref up = read_shifted(ir, q, a, 1), down = read_shifted(ir, q, a, -1);
+        links = add(ir, links, sub(ir, ir_unary(ir, SC_SIN, sub(ir, up, x)), ir_unary(ir, SC_SIN, sub(ir, x, down))));
+        cheap = add(ir, cheap, sub(ir, mul(ir, up, x), mul(ir, x, down)));
+        apart = add(ir, apart, add(ir, ir_unary(ir, SC_EXP, up), ir_unary(ir, SC_EXP, down)));
+    }
+    output(&c, map2(ir, links));
+    output(&c, sum2(ir, links));
+    output(&c, map2(ir, cheap));
+    output(&c, map2(ir, apart));
+    run(&c);
+    const KKernel *k = &c.p->stmts[0].u.kernel;
+    bool along[2] = {false, false};
+    for (int i = 0; i < k->nkept; i++) along[k->kept[i].axis] = true;
+    end(&c, "the sines of links are computed once, sums and distant values where they are wanted",
+        c.p->nstmts == 1 && k->nkept == 2 && along[0] && along[1]);
+}
+
 static void test_one_use_elsewhere(void) {
     Case c;
     begin(&c);
@@ -709,6 +734,7 @@ int main(int argc, char **argv) {
     test_hmc(false);
     test_inline_pointwise();
     test_shifted_costly();
+    test_kept();
     test_one_use_elsewhere();
     test_borders();
     test_outputs();
