@@ -6,7 +6,8 @@
   kernels   a kick and the drift after it are one sweep over the lattice and move 32 bytes
             a site: momentum and field in, momentum and field out
   indices   no division, no remainder, no table of neighbours
-  vectors   arithmetic on fields is arithmetic on vectors of eight chains
+  vectors   arithmetic on fields is arithmetic on vectors of eight chains, or on two at once
+  links     the force on angles costs one sine for each link, though each has two ends
 
 (That nothing allocates inside a trajectory is counted by allocations.c.)"""
 
@@ -21,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EXAMPLES = ["phi4", "phi4_4d", "phi4_mass", "xy", "double_well", "oscillator", "my_sampler"]
 INTEGRATED = ["phi4", "phi4_4d", "xy", "double_well"]
 PAIRS = {"leapfrog": 1, "omelyan2": 2, "omelyan4": 5}     # kicks followed by a drift, in the loop
+SINE = 20                                                  # flops that `lqft show` counts for one
 SMALL_BYTES = 0.02                                         # of 32: numbers that belong to no site
 
 MODEL = """
@@ -77,14 +79,21 @@ def step_loops(text):
         elif not in_step:
             continue
         elif word[0] == "loop":
-            stack.append({"bytes": [], "copies": 0})
+            stack.append({"bytes": [], "flops": [], "copies": 0})
         elif word[0] == "}":
             loops.append(stack.pop())
         elif stack and word[0] == "copy":
             stack[-1]["copies"] += 1
         elif stack and len(word) > 1 and word[1].startswith("bytes/site"):
             stack[-1]["bytes"].append(float(word[0]))
+            stack[-1]["flops"].append(float(word[2]))
     return loops
+
+
+def check_links(name, text, flops):
+    dear = [f for loop in step_loops(text) for f in loop["flops"] if f > flops]
+    if dear:
+        fail(name, "%g flops a site in the integrator, more than %g" % (max(dear), flops))
 
 
 def check_kernels(name, text, pairs):
@@ -119,7 +128,7 @@ def check_code(name, text):
     scalar = [s for s in scalar if not s.startswith("declare")]
     lanes = re.findall(r"^.* (?:extractelement|insertelement) <8 x double>.*$", code, re.M)
     lanes = [s for s in lanes if "poison" not in s]        # a number spread over a vector is fine
-    other = re.findall(r"<(?!8 x)\d+ x double>", code)
+    other = re.findall(r"<(?!8 x|16 x)\d+ x double>", code)
     print("%-14s %4d vector operations, %d scalar" % (name, vector, len(scalar)))
     if not vector:
         fail(name, "no arithmetic on vectors")
@@ -139,6 +148,8 @@ def main():
         path = os.path.join("examples", name + ".lqft")
         if name in INTEGRATED:
             check_kernels(name, show(lqft, path, "kernels"), PAIRS["omelyan2"])
+        if name == "xy":
+            check_links(name, show(lqft, path, "kernels"), 2 * SINE + 16)
         check_code(name, show(lqft, path, "llvm"))
     with tempfile.TemporaryDirectory() as folder:
         for name, lattice, term, integrator in GENERATED:
