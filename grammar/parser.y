@@ -137,11 +137,11 @@ decl: IMPORT imports
     | run
     | SCAN for_binds '{' runs '}'
         { ast_scan(p, $2, @$); }
-    | PLOT exprs
-        { Decl *d = ast_decl(p, DC_PLOT, @$); d->list = $2->data; d->nlist = $2->n; }
-    | PLOT exprs FOR for_binds
-        { Decl *d = ast_decl(p, DC_PLOT, @$); d->list = $2->data; d->nlist = $2->n;
-          d->binds = $4->data; d->nbinds = $4->n; }
+    | PLOT exprs                   { ast_plot(p, $2, NULL, NULL, @$); }
+    | PLOT exprs '{' settings '}'  { ast_plot(p, $2, NULL, $4, @$); }
+    | PLOT exprs FOR for_binds     { ast_plot(p, $2, $4, NULL, @$); }
+    | PLOT exprs FOR for_binds '{' settings '}'
+        { ast_plot(p, $2, $4, $6, @$); }
     | SAVE exprs TO expr
         { Decl *d = ast_decl(p, DC_SAVE, @$); d->list = $2->data; d->nlist = $2->n; d->path = $4; }
     | PRINT exprs

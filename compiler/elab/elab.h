@@ -395,15 +395,24 @@ typedef struct ReportTask {
     bool        has_vjp;
 } ReportTask;
 
-typedef enum PlotKind { PLOT_HISTOGRAM, PLOT_HISTORY, PLOT_LINES, PLOT_REPORT } PlotKind;
+typedef enum PlotKind { PLOT_HISTOGRAM, PLOT_HISTORY, PLOT_LINES, PLOT_MAP, PLOT_REPORT } PlotKind;
 typedef struct PlotCurve {
     PlotKind    kind;
     const char *label;
     SampleTask *sample;
     int         primary;             /* histogram, history: series of this primary */
     ReportTask *report;              /* a derived quantity, with errors */
+    ReportTask *error;               /* given beside it, or NULL: its own */
     int         count;               /* lines: how many configurations */
 } PlotCurve;
+
+/* The settings of a plot; NULL and STYLE_AUTO: as it comes. */
+typedef enum PlotStyle { STYLE_AUTO, STYLE_POINTS, STYLE_LINE, STYLE_BAND, STYLE_STEPS } PlotStyle;
+typedef struct PlotLook {
+    const char *title, *xlabel, *ylabel, *xunit, *yunit;
+    bool        log_x, log_y;
+    PlotStyle   style;
+} PlotLook;
 
 /* What a file of `save` holds. */
 typedef struct SaveItem {
@@ -419,6 +428,7 @@ typedef struct Task {
     SampleTask *sample;
     ReportTask *report;
     VEC(PlotCurve) curves;
+    PlotLook    look;
     VEC(const Value *) values; VEC(ReportTask *) reports; /* print */
     VEC(const char *) texts;
     VEC(SaveItem) saved;

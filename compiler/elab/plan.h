@@ -11,6 +11,8 @@ SampleTask *plan_sample(Model *m, Plan *p, const Decl *d);
 const Value *plan_report_value(Elab *e, const Decl *d);
 /* A task for it; two for a complex value. */
 void plan_add_report(Plan *p, Elab *e, const Decl *d, const char *name, const Value *v);
+/* The settings of a `plot`; mistakes go to the sink (looks.c). */
+PlotLook plan_look(Elab *e, const Decl *d);
 /* The tasks in the block of a `scan` at all of its points (scan.c). */
 void plan_scan(Model *m, Plan *p, const Decl *d);
 

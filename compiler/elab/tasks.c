@@ -557,10 +557,18 @@ static ReportTask *report_named(Plan *p, const char *name) {
     return NULL;
 }
 
+/* A map shows one configuration over a lattice of two directions, or over two sets. */
+static bool is_map(Elab *e, const Expr *x, int primary) {
+    const Primary *p = &e->sample->primaries.data[primary];
+    if (NODE(e->ir, p->node_re)->rank == 2 && !p->node_im) return true;
+    elab_error(e, "E0322", x->at, "a map is drawn of a real array with two indices, and this has %d%s", NODE(e->ir, p->node_re)->rank, p->node_im ? ", and is complex" : "");
+    return false;
+}
+
 static bool plan_series_curve(Elab *e, const Expr *x, PlotCurve *c) {
     static const struct { const char *name; PlotKind kind; } kinds[] = {
         {"histogram", PLOT_HISTOGRAM}, {"density", PLOT_HISTOGRAM}, {"history", PLOT_HISTORY},
-        {"paths", PLOT_LINES}, {"lines", PLOT_LINES}};
+        {"paths", PLOT_LINES}, {"lines", PLOT_LINES}, {"map", PLOT_MAP}};
     if (x->kind != EX_CALL || x->a->kind != EX_NAME || env_find(e->globals, x->a->name)) return false;
     for (int i = 0; i < LQ_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, x->a->name) != 0) continue;
@@ -570,32 +578,55 @@ static bool plan_series_curve(Elab *e, const Expr *x, PlotCurve *c) {
         else if (x->n == 1 || elab_int(e, e->globals, x->list[1], "a number of curves", 1, 64, &count)) c->primary = primary_of(e, x->list[0]);
         c->kind = kinds[i].kind, c->count = (int)count, c->sample = e->sample;
         c->label = x->n ? expr_text(e, x->list[0]) : "";
+        if (c->kind == PLOT_MAP && c->primary >= 0 && !is_map(e, x, c->primary)) c->primary = -1;
         return true;
     }
     return false;
 }
 
+/* A report by its name, or what else is known when the samples are done; NULL after a message. */
+static ReportTask *plotted(Plan *p, Task *t, const Decl *d, const Expr *x) {
+    Elab *e = p->model->elab;
+    ReportTask *r = x->kind == EX_NAME ? report_named(p, x->name) : NULL;
+    if (r) return r;
+    const Value *v = d->nbinds ? elab_array(e, e->globals, d->nbinds, d->binds, x, elab_expr, x->at) : elab_expr(e, e->globals, x);
+    if (v->kind != VK_ERROR) v = value_number(e, v, x->at, "`plot`");
+    if (v->kind == VK_ERROR) return NULL;
+    r = new_report(e, d, expr_text(e, x), value_close(e, value_part(e, v, false)));
+    vec_push(&t->reports, r);
+    return r;
+}
+
+/* errors(y, s): y with the errors s. */
+static bool plan_errors(Plan *p, Task *t, const Decl *d, const Expr *x, PlotCurve *c) {
+    Elab *e = p->model->elab;
+    if (x->kind != EX_CALL || x->a->kind != EX_NAME || strcmp(x->a->name, "errors") || env_find(e->globals, x->a->name)) return false;
+    if (x->n != 2) {
+        elab_error(e, "E0217", x->at, "`errors` takes what is plotted and its errors");
+        return true;
+    }
+    ReportTask *y = plotted(p, t, d, x->list[0]), *s = y ? plotted(p, t, d, x->list[1]) : NULL;
+    if (!s) return true;
+    if (!value_same_shape(y->value, s->value)) {
+        elab_error(e, "E0322", x->list[1]->at, "these errors are %s, and the values are %s", value_describe(e, s->value), value_describe(e, y->value));
+        return true;
+    }
+    c->report = y, c->error = s, c->label = expr_text(e, x->list[0]);
+    return true;
+}
+
 static void plan_plot(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
     Task *t = new_task(p, e, TASK_PLOT, d);
+    t->look = plan_look(e, d);
     for (int i = 0; i < d->nlist; i++) {
         const Expr *x = d->list[i];
-        PlotCurve c = {.label = expr_text(e, x), .primary = -1};
+        PlotCurve c = {.label = expr_text(e, x), .primary = -1, .kind = PLOT_REPORT, .sample = e->sample};
         if (plan_series_curve(e, x, &c)) {
             if (c.primary >= 0) vec_push(&t->curves, c);
-            continue;
+        } else if (plan_errors(p, t, d, x, &c) || (c.report = plotted(p, t, d, x))) {
+            if (c.report) vec_push(&t->curves, c);
         }
-        ReportTask *r = x->kind == EX_NAME ? report_named(p, x->name) : NULL;
-        if (!r) {
-            const Value *v = d->nbinds ? elab_array(e, e->globals, d->nbinds, d->binds, x, elab_expr, x->at) : elab_expr(e, e->globals, x);
-            if (v->kind != VK_ERROR) v = value_number(e, v, x->at, "`plot`");
-            if (v->kind == VK_ERROR) continue;
-            v = value_close(e, value_part(e, v, false));
-            r = new_report(e, d, c.label, v);
-            vec_push(&t->reports, r);
-        }
-        c.kind = PLOT_REPORT, c.report = r, c.sample = e->sample;
-        vec_push(&t->curves, c);
     }
 }
 

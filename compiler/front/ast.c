@@ -381,6 +381,15 @@ Decl *ast_sample(Parse *p, WordList *names, Expr *value, Expr *method, OptionLis
     return d;
 }
 
+Decl *ast_plot(Parse *p, ExprList *list, BindList *binds, OptionList *settings, Span at)
+{
+    Decl *d = ast_decl(p, DC_PLOT, at);
+    d->list = list->data, d->nlist = list->n;
+    if (binds) d->binds = binds->data, d->nbinds = binds->n;
+    if (settings) d->settings = settings->data, d->nsettings = settings->n;
+    return d;
+}
+
 /* The tasks of the block have been made: the scan goes before them. */
 Decl *ast_scan(Parse *p, BindList *binds, Span at)
 {

@@ -181,7 +181,7 @@ typedef enum DeclKind {
     DC_SCAN,       /* scan binds { … }: before the tasks of its block, whose `scan` it is */
     DC_SAMPLE,     /* sample names ~ value with method { settings } */
     DC_REPORT,     /* report name[binds] = value, or report value (name derived) */
-    DC_PLOT,       /* plot list [for binds] */
+    DC_PLOT,       /* plot list [for binds] [{ settings }] */
     DC_SAVE,       /* save list to path */
     DC_PRINT,      /* print list */
 } DeclKind;

@@ -157,6 +157,8 @@ Decl *ast_fields(Parse *p, DeclKind kind, Heads *h, Span at);
 Decl *ast_symmetry(Parse *p, Expr *left, Expr *value, Word action, Span at);
 Decl *ast_sample(Parse *p, WordList *names, Expr *value, Expr *method,
                  OptionList *settings, Span at);
+/* binds and settings may be NULL. */
+Decl *ast_plot(Parse *p, ExprList *list, BindList *binds, OptionList *settings, Span at);
 /* After the tasks of its block. */
 Decl *ast_scan(Parse *p, BindList *binds, Span at);
 Decl *ast_report(Parse *p, Expr *target, Expr *value, Span at);

@@ -15,6 +15,7 @@ enum { HISTORY_CHAINS = 4, TERMINAL_COLUMNS = 80, TERMINAL_ROWS = 20, MAX_NAME =
 /* Curves and the arrays behind them, in an arena of the figure's own. */
 typedef struct Drawing {
     RunResult *r;
+    const PlotLook *look;
     Arena  *arena;
     Figure  figure;
     VEC(Curve) curves;
@@ -94,20 +95,61 @@ static void draw_lines(Drawing *d, const PlotCurve *c) {
     d->figure.xlabel = x ? NULL : "index", d->figure.ylabel = c->label;
 }
 
+/* The last configuration of the first chain, over its two indices. */
+static void draw_map(Drawing *d, const PlotCurve *c) {
+    const SampleData *data = data_of(d, c);
+    if (!data) return;
+    const Series *s = &data->primaries[c->primary];
+    const Ir *ir = data->task->measure.ir;
+    Ref node = data->task->primaries.data[c->primary].node_re;
+    if (s->draws < 1 || NODE(ir, node)->rank != 2) return;
+    d->figure.heat = s->data + (s->draws - 1) * s->n;
+    d->figure.heat_rows = NDIM(ir, node, 0), d->figure.heat_cols = NDIM(ir, node, 1);
+    d->figure.title = c->label, d->figure.xlabel = "x[1]", d->figure.ylabel = "x[0]";
+}
+
+/* Equal steps: the axis of a map shows the coordinates of a grid. */
+static void map_edge(const Axis *a, double *first, double *last) {
+    double step = a->coords && a->n > 1 ? (a->coords[a->n - 1] - a->coords[0]) / (double)(a->n - 1) : 0;
+    for (int64_t k = 1; k < a->n && step != 0; k++)
+        if (fabs(a->coords[k] - a->coords[0] - (double)k * step) > 1e-6 * fabs(step)) step = 0;
+    if (step != 0) *first = a->coords[0], *last = a->coords[a->n - 1];
+    else if (a->first) *first = (double)a->first, *last = (double)(a->first + a->n - 1);
+}
+
+static void draw_report_map(Drawing *d, const ReportResult *r, const Axis *axes, int n) {
+    Figure *f = &d->figure;
+    f->heat = r->value, f->heat_rows = r->shape[0], f->heat_cols = r->shape[1];
+    if (n != 2) return;
+    f->xlabel = axes[1].name, f->ylabel = axes[0].name;
+    map_edge(&axes[1], &f->heat_x[0], &f->heat_x[1]);
+    map_edge(&axes[0], &f->heat_y[0], &f->heat_y[1]);
+}
+
+/* Points with errors; a curve where there are none and the points lie on a grid. */
+static CurveStyle style_of(const Drawing *d, bool grid, bool exact) {
+    switch (d->look->style) {
+    case STYLE_POINTS: return CURVE_POINTS;
+    case STYLE_LINE: return CURVE_LINE;
+    case STYLE_BAND: return CURVE_BAND;
+    case STYLE_STEPS: return CURVE_STEPS;
+    case STYLE_AUTO: break;
+    }
+    return grid && exact ? CURVE_LINE : CURVE_POINTS;
+}
+
 static void draw_report(Drawing *d, const PlotCurve *c) {
-    const ReportResult *r = result_of(d->r, c->report);
+    const ReportResult *r = result_of(d->r, c->report), *given = c->error ? result_of(d->r, c->error) : NULL;
     Axis axes[IR_MAX_RANK];
     int n = value_axes(d->r->arena, r->task->value, axes);
     d->figure.ylabel = c->label;
-    if (r->rank == 2 && d->curves.n == 0) {              /* drawn as a map when it is alone */
-        d->figure.heat = r->value, d->figure.heat_rows = r->shape[0], d->figure.heat_cols = r->shape[1];
-        d->figure.xlabel = n == 2 ? axes[1].name : NULL, d->figure.ylabel = n == 2 ? axes[0].name : NULL;
-    }
+    if (r->rank == 2 && d->curves.n == 0) draw_report_map(d, r, axes, n);      /* drawn as a map when it is alone */
     double *x = array(d, r->n);
     bool known = n == 1 && r->rank == 1;
     for (int64_t k = 0; k < r->n; k++) x[k] = known ? axis_label(&axes[0], k) : (double)k;
     if (!d->figure.heat) d->figure.xlabel = known ? axes[0].name : "index";
-    add(d, (Curve){c->label, CURVE_POINTS, x, r->value, r->exact ? NULL : r->error, r->n});
+    const double *error = given ? given->value : r->exact ? NULL : r->error;
+    add(d, (Curve){c->label, style_of(d, known && axes[0].coords, !error), x, r->value, error, r->n});
 }
 
 static void draw_curve(Drawing *d, const PlotCurve *c) {
@@ -115,6 +157,7 @@ static void draw_curve(Drawing *d, const PlotCurve *c) {
     case PLOT_HISTOGRAM: draw_histogram(d, c); break;
     case PLOT_HISTORY: draw_history(d, c); break;
     case PLOT_LINES: draw_lines(d, c); break;
+    case PLOT_MAP: draw_map(d, c); break;
     case PLOT_REPORT: draw_report(d, c); break;
     }
 }
@@ -150,7 +193,7 @@ static bool is_written(const RunResult *r, const char *path) {
 
 /* phi4.chi2.svg, phi4.histogram-M.svg; numbered when a run has several. */
 static const char *file_name(RunResult *r, const char *folder, const PlotCurve *c) {
-    static const char *const kinds[] = {"histogram-", "history-", "lines-", ""};
+    static const char *const kinds[] = {"histogram-", "history-", "lines-", "map-", ""};
     const char *in = !r->options->out && !strcmp(folder, ".") ? "" : arena_printf(r->arena, "%s/", folder);
     const char *base = arena_printf(r->arena, "%s%s.%s%s", in, stem_of(r->arena, r->options->path), kinds[c->kind],
                                     file_word(r->arena, c->label ? c->label : ""));
@@ -184,17 +227,35 @@ static void draw_in_terminal(const Drawing *d) {
     text_free(&t);
 }
 
+/* A label and its unit: G [GeV]. */
+static const char *with_unit(Drawing *d, const char *label, const char *wished, const char *unit) {
+    label = wished ? wished : label;
+    if (!unit) return label;
+    return label && *label ? arena_printf(d->arena, "%s [%s]", label, unit) : arena_printf(d->arena, "[%s]", unit);
+}
+
+/* What the settings of the plot say. */
+static void dress(Drawing *d) {
+    const PlotLook *look = d->look;
+    Figure *f = &d->figure;
+    if (look->title) f->title = look->title;
+    f->xlabel = with_unit(d, f->xlabel, look->xlabel, look->xunit);
+    f->ylabel = with_unit(d, f->ylabel, look->ylabel, look->yunit);
+    f->log_x = look->log_x, f->log_y = look->log_y;
+}
+
 /* Curves first … first+n-1 of the declaration in one figure. */
-static int write_figure(RunResult *r, const char *folder, const PlotCurve *curves, int n) {
-    Drawing d = {.r = r, .arena = arena_new()};
+static int write_figure(RunResult *r, const char *folder, const PlotLook *look, const PlotCurve *curves, int n) {
+    Drawing d = {.r = r, .look = look, .arena = arena_new()};
     for (int i = 0; i < n; i++) draw_curve(&d, &curves[i]);
-    if (d.curves.n != 1) d.figure.heat = NULL;           /* a map stands alone */
+    if (n > 1) d.figure.heat = NULL;                     /* a map stands alone */
     if (n > 1) d.figure.ylabel = curves[0].kind == PLOT_HISTOGRAM ? "density" : NULL;
     if (n > 1 && curves[0].kind == PLOT_HISTOGRAM) d.figure.xlabel = NULL;
+    dress(&d);
     d.figure.curves = d.figure.heat ? NULL : d.curves.data;
     d.figure.ncurves = d.figure.heat ? 0 : d.curves.n;
     int status = 0;
-    if (d.curves.n) {
+    if (d.curves.n || d.figure.heat) {
         char err[512] = "";
         const char *path = file_name(r, folder, &curves[0]);
         if (figure_write_svg(&d.figure, path, err, sizeof err)) status = output_failed(path, err);
@@ -208,7 +269,7 @@ static int write_figure(RunResult *r, const char *folder, const PlotCurve *curve
 
 /* Curves of a kind share a figure, reports when they run over the same index sets. */
 static bool share_axes(const PlotCurve *a, const PlotCurve *b) {
-    if (a->kind != b->kind) return false;
+    if (a->kind != b->kind || a->kind == PLOT_MAP) return false;
     return a->kind != PLOT_REPORT || value_same_shape(a->report->value, b->report->value);
 }
 
@@ -217,7 +278,7 @@ int plots_write(RunResult *r, const Task *t) {
     if (!folder) return 73;
     for (int first = 0, n; first < t->curves.n; first += n) {
         for (n = 1; first + n < t->curves.n && share_axes(&t->curves.data[first], &t->curves.data[first + n]);) n++;
-        int status = write_figure(r, folder, &t->curves.data[first], n);
+        int status = write_figure(r, folder, &t->look, &t->curves.data[first], n);
         if (status) return status;
     }
     return 0;

@@ -72,7 +72,7 @@
   '("hot" "cold" "single" "double")
   "Words of the class choice.")
 (defconst lqft-plots
-  '("histogram" "history" "density" "paths" "lines")
+  '("histogram" "history" "density" "paths" "lines" "map" "errors")
   "Words of the class plot.")
 (defconst lqft-functions
   '("exp" "expm1" "log" "log1p" "sin" "cos" "tan" "asin" "acos" "atan"

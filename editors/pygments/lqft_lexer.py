@@ -28,7 +28,7 @@ MAKERS = ("torus", "box", "linspace", "logspace", "points", "load",)
 BOUNDARIES = ("periodic", "antiperiodic", "open",)
 SETTINGS = ("chains", "warmup", "draws", "thin", "precision", "start",)
 CHOICES = ("hot", "cold", "single", "double",)
-PLOTS = ("histogram", "history", "density", "paths", "lines",)
+PLOTS = ("histogram", "history", "density", "paths", "lines", "map", "errors",)
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
              "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "lgamma", "erfc", "digamma",
              "log_i0", "bessel_ratio", "softplus", "sigmoid", "sqrt", "abs", "sign", "floor",

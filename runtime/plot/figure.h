@@ -32,6 +32,8 @@ typedef struct Figure {
     /* or a heat map: heat[row * heat_cols + col], row 0 at the bottom */
     const double *heat;
     int64_t heat_rows, heat_cols;
+    double heat_x[2], heat_y[2]; /* coordinates of the first and the last column and row;
+                                  * equal: their numbers */
 } Figure;
 
 /* figure_svg.c */

@@ -36,6 +36,19 @@ Range heat_range(const Figure *f)
     return r;
 }
 
+Range heat_span(const double at[2], int64_t n)
+{
+    double first = at[0] != at[1] ? at[0] : 0, last = at[0] != at[1] ? at[1] : (double)n - 1;
+    double half = n > 1 ? (last - first) / (double)(n - 1) / 2 : 0.5;
+    if (!(isfinite(first - half) && isfinite(last + half) && half > 0)) first = 0, last = (double)n - 1, half = 0.5;
+    return (Range){first - half, last + half, true};
+}
+
+bool heat_counts(const double at[2], int64_t n)
+{
+    return at[0] == at[1] || (at[0] == rint(at[0]) && at[1] - at[0] == (double)n - 1);
+}
+
 /* The mean over rows [r0, r1) and columns [c0, c1) of what is finite, or NaN. */
 double heat_mean(const Figure *f, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
 {

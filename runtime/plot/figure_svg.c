@@ -616,10 +616,11 @@ static void svg_heat(Svg *g, const Figure *f)
 {
     Axis colours;
     axis_make(&colours, heat_range(f), (AxisWish){.ticks = 6});
-    AxisWish wish = {.integers = true, .ticks = 8};
-    Range rx = {-0.5, (double)f->heat_cols - 0.5, true};
-    Range ry = {-0.5, (double)f->heat_rows - 0.5, true};
-    axis_make(&g->ay, ry, wish);
+    AxisWish wish_x = {.integers = heat_counts(f->heat_x, f->heat_cols), .ticks = 8};
+    AxisWish wish_y = {.integers = heat_counts(f->heat_y, f->heat_rows), .ticks = 8};
+    Range rx = heat_span(f->heat_x, f->heat_cols);
+    Range ry = heat_span(f->heat_y, f->heat_rows);
+    axis_make(&g->ay, ry, wish_y);
     bool note = colours.exponent || *colours.offset;
     Box b = room_for(f, &g->ay, 56 + text_px(axis_widest(&colours), FONT) + (note ? 20 : 0));
     if (note && b.top < 52) {
@@ -633,7 +634,7 @@ static void svg_heat(Svg *g, const Figure *f)
         b = (Box){b.left + (b.width - w) / 2, b.top + (b.height - h) / 2, w, h};
     }
     g->box = b;
-    axis_fit(&g->ax, rx, wish, (int)(b.width / text_px(1, FONT)));
+    axis_fit(&g->ax, rx, wish_x, (int)(b.width / text_px(1, FONT)));
     put_heat(g, f, &colours);
     put_axes(g, f);
     put_colour_bar(g, &colours);

@@ -510,14 +510,15 @@ static void put_scale(Grid *g, Range r, int y)
 
 static void term_heat(Grid *g, const Figure *f)
 {
-    Range r = heat_range(f), rx = {-0.5, (double)f->heat_cols - 0.5, true};
-    Range ry = {-0.5, (double)f->heat_rows - 0.5, true};
+    Range r = heat_range(f), rx = heat_span(f->heat_x, f->heat_cols);
+    Range ry = heat_span(f->heat_y, f->heat_rows);
     Axis ax, ay, colours;
-    AxisWish wish = {.integers = true, .ticks = 6};
+    AxisWish wish_x = {.integers = heat_counts(f->heat_x, f->heat_cols), .ticks = 8};
+    AxisWish wish_y = {.integers = heat_counts(f->heat_y, f->heat_rows), .ticks = 6};
     Rows rows = {some(f->title), some(f->ylabel), some(f->xlabel), r.any};
     axis_make(&colours, r, (AxisWish){.ticks = 6});
     choose_rows(g, &rows);
-    axis_make(&ay, ry, wish);
+    axis_make(&ay, ry, wish_y);
     choose_columns(g, &ay);
     /* square sites where they fit: a cell is twice as high as wide */
     double aspect = (double)f->heat_cols / (double)f->heat_rows;
@@ -528,10 +529,9 @@ static void term_heat(Grid *g, const Figure *f)
         g->h -= g->ph - ph;
         g->ph = ph;
     }
-    wish.ticks = g->ph / 2 < 6 ? g->ph / 2 + 1 : 6;
-    axis_make(&ay, ry, wish);
-    wish.ticks = 8;
-    axis_fit(&ax, rx, wish, g->pw);
+    wish_y.ticks = g->ph / 2 < 6 ? g->ph / 2 + 1 : 6;
+    axis_make(&ay, ry, wish_y);
+    axis_fit(&ax, rx, wish_x, g->pw);
     put_heat(g, f, &colours);
     put_y_axis(g, &ay);
     put_x_axis(g, &ax);

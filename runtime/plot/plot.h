@@ -72,6 +72,10 @@ typedef struct Rgb { unsigned char r, g, b; } Rgb;
 Rgb    heat_colour(double t); /* t in [0, 1] */
 bool   figure_has_heat(const Figure *f);
 Range  heat_range(const Figure *f);
+/* Are the coordinates of the cells whole numbers, one after the other? */
+bool   heat_counts(const double at[2], int64_t n);
+/* What an axis of n cells covers, to the outer edges. */
+Range  heat_span(const double at[2], int64_t n);
 double heat_mean(const Figure *f, int64_t r0, int64_t r1, int64_t c0, int64_t c1);
 
 /* ---- figure_text.c ----------------------------------------------------------- */

@@ -548,6 +548,38 @@ class Files(Case):
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "new", "folder"))), written)
         self.assertEqual(sorted(answer["files"]), [f"new/folder/{name}" for name in written])
 
+    def test_plot_settings(self):
+        """Labels, units, logarithmic axes, bands, given errors and maps, in files and in the terminal."""
+        done = self.lqft("run", self.write(MODEL + CORRELATOR + """
+grid W = linspace(0.1, 10, 50)
+grid V = linspace(0, 1, 11)
+axis T = 8
+data D[t in T] = exp(-t)
+data s[t in T] = D[t]/10
+report wave[v in V, w in W] = v*sin(w)
+plot G { title = "correlator <G>"  ylabel = "G(t)"  xlabel = "t"  xunit = "fm"  style = band }
+plot 1/w, w^2 for w in W { log = xy, yunit = "GeV" }
+plot errors(D[t], s[t]), D[t]/2 for t in T { log = y }
+plot map(phi), wave
+"""), "--plot", "--seed", "2", env={"COLUMNS": "80", "LC_ALL": "C.UTF-8"})
+        texts = {}
+        for name in ("G", "1-w", "D-t", "map-phi", "wave"):
+            root = self.svg(os.path.join(self.folder, f"model.{name}.svg"))
+            texts[name] = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("}text")]
+        self.assertTrue({"correlator <G>", "G(t)", "t [fm]", "G"} <= set(texts["G"]), texts["G"])
+        self.assertTrue({"1/w", "w^2", "W", "[GeV]", "0.01", "1", "100"} <= set(texts["1-w"]), texts["1-w"])
+        self.assertTrue({"D[t]", "D[t]/2"} <= set(texts["D-t"]), texts["D-t"])
+        self.assertTrue({"phi", "x[0]", "x[1]"} <= set(texts["map-phi"]), texts["map-phi"])
+        self.assertTrue({"V", "W", "0.4", "0.8"} <= set(texts["wave"]), texts["wave"])
+        for word in ("correlator <G>", "t [fm]", "w^2", "[GeV]", "D[t]/2", "x[1]"):
+            self.assertIn(word, done.err)
+        plain = self.report(self.write(MODEL + CORRELATOR + "plot G { style = points }\n"), "--seed", "2")
+        with open(os.path.join(self.folder, plain["files"][0]), encoding="utf-8") as f:
+            points = f.read()
+        self.report(self.write(MODEL + CORRELATOR + "plot G { style = band }\n"), "--seed", "2")
+        with open(os.path.join(self.folder, plain["files"][0]), encoding="utf-8") as f:
+            self.assertNotEqual(points, f.read())
+
     def test_saves(self):
         model = self.write(MODEL + CORRELATOR + """
 save G to "G.npy"

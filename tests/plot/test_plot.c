@@ -238,6 +238,14 @@ static void test_heat(void)
     check("odd heat", &(Figure){.heat = odd, .heat_rows = 3, .heat_cols = 3});
     check("no heat", &(Figure){.heat = odd, .heat_rows = 3, .heat_cols = 1});
     check("constant heat", &(Figure){.heat = odd + 7, .heat_rows = 1, .heat_cols = 1});
+    check("coordinates", &(Figure){.heat = v, .heat_rows = 5, .heat_cols = 11, .heat_x = {0.05, 0.15}, .heat_y = {4, -4}});
+    Text t = {0};
+    figure_svg(&(Figure){.heat = v, .heat_rows = 5, .heat_cols = 11, .heat_x = {0.05, 0.15}, .heat_y = {4, 8}}, &t);
+    CHECK(strstr(t.s, ">0.08<") && strstr(t.s, ">0.14<") && strstr(t.s, ">6<"), "axes of a map show coordinates");
+    text_free(&t);
+    double edges[][2] = {{NAN, 1}, {0, INFINITY}, {1, 0}, {-DBL_MAX, DBL_MAX}};
+    for (int i = 0; i < LQ_COUNT(edges); i++)
+        check("odd coordinates", &(Figure){.heat = v, .heat_rows = 5, .heat_cols = 5, .heat_x = {edges[i][0], edges[i][1]}});
     check("overflow", &(Figure){.heat = odd, .heat_rows = INT64_MAX, .heat_cols = 3});
     free(v);
 }

@@ -30,7 +30,7 @@ syntax match lqftSpecial /\<\%(E\|grad\|warmup\|accepted\)\>/
 syntax match lqftBinder /\<\%(sum\|prod\|max\|min\|mean\|integral\)\>\ze\s*\[/
 syntax match lqftFunction /\<\%(exp\|expm1\|log\|log1p\|sin\|cos\|tan\|asin\|acos\|atan\|sinh\|cosh\|tanh\|asinh\|acosh\|atanh\|erf\|lgamma\|erfc\|digamma\|log_i0\|bessel_ratio\|softplus\|sigmoid\|sqrt\|abs\|sign\|floor\|round\|atan2\|pow\|mod\|min\|max\|Re\|Im\|conj\|arg\|sum\|prod\|mean\|volume\|size\|step\|extent\|position\|vary\|sites\|difference\|colour\|colours\|normal\|uniform\|exponential\)\>\ze\s*(/
 syntax match lqftMaker /\<\%(torus\|box\|linspace\|logspace\|points\|load\)\>\ze\s*(/
-syntax match lqftPlot /\<\%(histogram\|history\|density\|paths\|lines\)\>\ze\s*(/
+syntax match lqftPlot /\<\%(histogram\|history\|density\|paths\|lines\|map\|errors\)\>\ze\s*(/
 syntax match lqftKind /\%(:\s*\)\@<=\<\%(real\|positive\|angle\|complex\|spin\)\>/
 syntax match lqftBoundary /\<\%(periodic\|antiperiodic\|open\)\>/
 syntax match lqftChoice /\%(=\s*\)\@<=\<\%(hot\|cold\|single\|double\)\>/
