@@ -24,6 +24,7 @@ static const char usage[] =
     "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
     "       lqft explain CODE                more about an error, such as E0207\n"
     "       lqft fmt [--check] FILE …        the usual form of blanks and lines; `-` for standard input\n"
+    "       lqft doc [FILE …] [--stdlib] [--format html|markdown|man] [-o DIR]   pages from doc comments\n"
     "       lqft words                       the words of the language, a class and a word a line\n"
     "       lqft --version | --help\n";
 
@@ -186,7 +187,7 @@ static int dispatch(CommandLine *c) {
     if (!strcmp(c->command, "explain")) return explain(c->o.path);
     if (!strcmp(c->command, "words")) return list_words(stdout);
     if (!run && !check && !show) {
-        static const char *const commands[] = {"run", "check", "show", "explain", "fmt", "words"};
+        static const char *const commands[] = {"run", "check", "show", "explain", "fmt", "doc", "words"};
         const char *near = diag_nearest(c->command, commands, LQ_COUNT(commands));
         return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
     }
@@ -219,8 +220,13 @@ static int command_line(int argc, char **argv) {
         return 0;
     }
     if (!strcmp(argv[1], "fmt")) return fmt_command(argc - 2, argv + 2, want_color());
-    CommandLine c = {.o = {.color = want_color()}};
     Arena *arena = arena_new();
+    if (!strcmp(argv[1], "doc")) {
+        int done = doc_command(argc - 2, argv + 2, find_library(arena), want_color());
+        arena_free(arena);
+        return done;
+    }
+    CommandLine c = {.o = {.color = want_color()}};
     int status = parse_arguments(&c, argc, argv);
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);

@@ -238,7 +238,8 @@ static Bytes comment(Lexer *lx, Bytes lo)
     if (!end) end = lx->end;
     if (!lx->new_line || end - lo < 2 || lo[1] != '#' || lx->p->expression) return end;
     Bytes from = lo + 2, to = end;
-    while (from < to && (*from == ' ' || *from == '\t' || *from == '#')) from++;
+    while (from < to && *from == '#') from++;
+    if (from < to && (*from == ' ' || *from == '\t')) from++;      /* what is indented further stays so */
     while (to > from && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r')) to--;
     Doc doc = {(uint32_t)(lo - lx->text), (uint32_t)(end - lx->text),
                arena_strndup(lx->p->arena, (const char *)from, (size_t)(to - from))};
