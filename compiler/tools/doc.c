@@ -213,7 +213,7 @@ static int add_module(DocRun *r, const char *path, const char *name, bool librar
     return 0;
 }
 
-/* samplers/hmc.lqft is samplers.hmc */
+/* samplers/nuts.lqft is samplers.nuts */
 static const char *module_name(Arena *a, const char *path) {
     size_t n = strlen(path), suffix = strlen(".lqft");
     char *name = arena_strndup(a, path, n > suffix && !strcmp(path + n - suffix, ".lqft") ? n - suffix : n);

@@ -20,7 +20,7 @@ typedef struct DocEntry {
 } DocEntry;
 
 typedef struct DocModule {
-    const char *name;          /* samplers.hmc, or the name of a model file without its suffix */
+    const char *name;          /* "samplers.nuts", or the name of a model file without its suffix */
     const char *import;        /* how a program gets it, or NULL */
     const char *path;
     Pieces      intro;
@@ -34,7 +34,7 @@ typedef enum DocFormat { DOC_HTML, DOC_MARKDOWN, DOC_MAN } DocFormat;
 /* The page of one module, and the list of all. */
 void doc_page(DocFormat format, const DocModules *all, const DocModule *m, Text *out);
 void doc_index(DocFormat format, const DocModules *all, Text *out);
-/* "samplers.hmc.html", "lqft-samplers.hmc.7" */
+/* "samplers.nuts.html", "lqft-samplers.nuts.7" */
 const char *doc_file_name(Arena *a, DocFormat format, const char *module);
 
 #endif
