@@ -109,7 +109,7 @@ static CtGroup swapped(CtGroup g)
  * that depend on no machine, since inner products add in another order than tiles. */
 typedef struct Way {
     CtGroup rows, columns, reduced;
-    bool a_is_vector, dot;
+    bool a_is_vector, dot, pack;
     double cycles;
 } Way;
 
@@ -118,35 +118,37 @@ static int64_t nominal_lanes(int64_t element)
     return 64 / element;
 }
 
-static bool reads_unpacked(const Way *w, int64_t element, int64_t lanes)
-{
-    int64_t unit = run(&w->columns, CT_V, element);
-    return unit >= lanes && (unit % lanes == 0 || unit >= 4 * lanes);
-}
-
 static double least(double a, double b)
 {
     return a < b ? a : b;
 }
 
+/* Cycles a column and k for packing the vector operand. */
+static double cost_of_packing(const Way *w, int64_t element)
+{
+    double lanes = (double)nominal_lanes(element), k = (double)w->reduced.n;
+    if ((double)run(&w->columns, CT_V, element) >= 2 * lanes) return 0.2;
+    return (double)run(&w->reduced, CT_V, element) >= least(lanes, k) ? 0.5 : 1.3;
+}
+
 static void cost_of_tiles(Way *w, int64_t element)
 {
     double r = (double)w->rows.n, c = (double)w->columns.n, k = (double)w->reduced.n;
-    int64_t lanes = nominal_lanes(element), blocks = (w->reduced.n + CT_BLOCK - 1) / CT_BLOCK;
-    double vectors = (double)((w->columns.n + lanes - 1) / lanes);
-    double packing = reads_unpacked(w, element, lanes)                                                  ? 0
-                     : run(&w->columns, CT_V, element) >= lanes                                         ? 0.2
-                     : run(&w->reduced, CT_V, element) >= least((double)lanes, (double)w->reduced.n) ? 0.5
-                                                                                                     : 1.3;
+    int64_t lanes = nominal_lanes(element), unit = run(&w->columns, CT_V, element);
+    double packed = (double)((w->columns.n + lanes - 1) / lanes), blocks = (double)((w->reduced.n + CT_BLOCK - 1) / CT_BLOCK);
+    double unpacked = (double)(w->columns.n / unit * ((unit + lanes - 1) / lanes)), packing = cost_of_packing(w, element) * c;
     double storing = run(&w->columns, CT_O, element) >= lanes ? 2.0 / (double)lanes : 2.5;
-    w->cycles = (r < 4 ? r + 0.5 : r) * vectors * k + packing * c * k + storing * r * c * (double)blocks;
+    double rows = r < 4 ? r + 0.5 : r;
+    w->pack = unit < lanes || rows * unpacked > rows * packed + packing;
+    w->cycles = (w->pack ? rows * packed + packing : rows * unpacked) * k + storing * r * c * blocks;
 }
 
 static void cost_of_dots(Way *w, int64_t element)
 {
     double r = (double)w->rows.n, c = (double)w->columns.n, k = (double)w->reduced.n;
     double gather = run(&w->reduced, CT_V, element) == w->reduced.n ? 0 : 1.5;
-    w->cycles = r * c * (1.3 * k / (double)nominal_lanes(element) + 16) + gather * c * k;
+    r = (double)((w->rows.n + CT_DOT_ROWS - 1) / CT_DOT_ROWS * CT_DOT_ROWS);
+    w->cycles = r * c * (1.3 * k / (double)nominal_lanes(element) + 12) + gather * c * k;
 }
 
 static void consider(Way *best, Way *w, int64_t element)
@@ -191,8 +193,8 @@ static int64_t largest_step(const CtGroup *g, CtArray array)
 
 static void decide_packing(LqContractPlan *p, const Way *w)
 {
-    int64_t e = p->element, lanes = p->machine->lanes;
-    p->pack_v = !reads_unpacked(w, e, lanes);
+    int64_t e = p->element;
+    p->pack_v = w->pack;
     /* rows of the vector operand far apart: many pages, few cache sets */
     int64_t far = w->reduced.rank == 1 ? p->block * largest_step(&w->reduced, CT_V) : 0;
     if (far > 64 * 1024 && w->rows.n >= 16) p->pack_v = true;

@@ -6,10 +6,35 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* ---- transposition of squares -------------------------------------------------------- */
-
 #define AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #define AVX2 __attribute__((target("avx2,fma")))
+
+/* ---- sums of a vector's elements: i with i + n/2, and so on ------------------------------ */
+
+AVX2 static inline double halves_4(__m256d x)
+{
+    __m128d y = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(y, _mm_unpackhi_pd(y, y)));
+}
+
+AVX2 static inline float halves_8f(__m256 x)
+{
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+
+AVX512 static inline double halves_8(__m512d x)
+{
+    return halves_4(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd(x, 1)));
+}
+
+AVX512 static inline float halves_16f(__m512 x)
+{
+    return halves_8f(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
+
+/* ---- transposition of squares -------------------------------------------------------- */
 
 AVX2 static inline void turn_4(char *to, int64_t step, const char *const *from)
 {
@@ -85,7 +110,7 @@ AVX512 static inline void turn_16f(char *to, int64_t step, const char *const *fr
 #define T_SPLAT(p) _mm512_set1_pd(*(const double *)(p))
 #define T_ADD(a, b) _mm512_add_pd(a, b)
 #define T_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
-#define T_FMA1(a, b, c) __builtin_fma(a, b, c)
+#define T_HALVES(x) halves_8(x)
 #define T_TURN turn_8
 #include "contract_text.h"
 
@@ -101,7 +126,7 @@ AVX512 static inline void turn_16f(char *to, int64_t step, const char *const *fr
 #define T_SPLAT(p) _mm512_set1_ps(*(const float *)(p))
 #define T_ADD(a, b) _mm512_add_ps(a, b)
 #define T_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define T_FMA1(a, b, c) __builtin_fmaf(a, b, c)
+#define T_HALVES(x) halves_16f(x)
 #define T_TURN turn_16f
 #include "contract_text.h"
 
@@ -119,7 +144,7 @@ AVX512 static inline void turn_16f(char *to, int64_t step, const char *const *fr
 #define T_SPLAT(p) _mm256_broadcast_sd((const double *)(p))
 #define T_ADD(a, b) _mm256_add_pd(a, b)
 #define T_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
-#define T_FMA1(a, b, c) __builtin_fma(a, b, c)
+#define T_HALVES(x) halves_4(x)
 #define T_TURN turn_4
 #include "contract_text.h"
 
@@ -135,7 +160,7 @@ AVX512 static inline void turn_16f(char *to, int64_t step, const char *const *fr
 #define T_SPLAT(p) _mm256_broadcast_ss((const float *)(p))
 #define T_ADD(a, b) _mm256_add_ps(a, b)
 #define T_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define T_FMA1(a, b, c) __builtin_fmaf(a, b, c)
+#define T_HALVES(x) halves_8f(x)
 #define T_TURN turn_8f
 #include "contract_text.h"
 #endif
@@ -144,6 +169,16 @@ AVX512 static inline void turn_16f(char *to, int64_t step, const char *const *fr
 
 typedef double Plain __attribute__((vector_size(16), aligned(8), may_alias));
 typedef float Plainf __attribute__((vector_size(16), aligned(4), may_alias));
+
+static inline double halves_2(Plain x)
+{
+    return x[0] + x[1];
+}
+
+static inline float halves_4f(Plainf x)
+{
+    return (x[0] + x[2]) + (x[1] + x[3]);
+}
 
 #define PLAIN_TURN(name, real, n)                                                         \
     static inline void name(char *to, int64_t step, const char *const *from)              \
@@ -166,7 +201,7 @@ PLAIN_TURN(turn_4f, float, 4)
 #define T_SPLAT(p) ((Plain){*(const double *)(p), *(const double *)(p)})
 #define T_ADD(a, b) ((a) + (b))
 #define T_FMA(a, b, c) ((a) * (b) + (c))
-#define T_FMA1 T_FMA
+#define T_HALVES(x) halves_2(x)
 #define T_TURN turn_2
 #include "contract_text.h"
 
@@ -182,7 +217,7 @@ PLAIN_TURN(turn_4f, float, 4)
 #define T_SPLAT(p) ((Plainf){*(const float *)(p), *(const float *)(p), *(const float *)(p), *(const float *)(p)})
 #define T_ADD(a, b) ((a) + (b))
 #define T_FMA(a, b, c) ((a) * (b) + (c))
-#define T_FMA1 T_FMA
+#define T_HALVES(x) halves_4f(x)
 #define T_TURN turn_4f
 #include "contract_text.h"
 

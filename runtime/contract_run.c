@@ -18,7 +18,8 @@ typedef struct Run {
     struct Panel {
         int64_t column;      /* first of its columns */
         int width, vectors;  /* columns, vectors */
-        bool direct;         /* its columns are neighbours in out */
+        int skip;            /* columns of its first vector that belong to the panel before */
+        bool direct;         /* a tile can be stored in out as it is */
         const char *v;
         const int64_t *kv;
     } panel[CT_COLUMNS + 1];
@@ -74,16 +75,18 @@ static void pack_panel(const Run *r, const struct Panel *q, char *to)
     else pack_elements(r, q, to);
 }
 
-static void add_panel(Run *r, int64_t column, int64_t width, char **room)
+/* The panel at the end of n neighbours may be wider than what is left: it then begins before. */
+static void add_panel(Run *r, int64_t before, int64_t column, int64_t width, char **room)
 {
     const LqContractPlan *p = r->p;
     int lanes = p->machine->lanes;
     struct Panel *q = &r->panel[r->npanels++];
     *q = (struct Panel){.column = column, .width = (int)width, .vectors = (int)((width + lanes - 1) / lanes)};
-    bool whole = width == q->vectors * lanes;
-    q->direct = whole && neighbours(r->out_columns + column, width, p->element) == width;
-    if (whole && !p->pack_v) {
-        q->v = r->v + r->columns[column];
+    int64_t beyond = q->vectors * lanes - width;
+    q->direct = !beyond && neighbours(r->out_columns + column, width, p->element) == width;
+    if (!p->pack_v && beyond <= before) {
+        q->skip = (int)beyond;
+        q->v = r->v + r->columns[column - beyond];
         q->kv = r->kv;
         return;
     }
@@ -93,22 +96,29 @@ static void add_panel(Run *r, int64_t column, int64_t width, char **room)
     *room += p->panel_step * r->nk;
 }
 
-/* The columns of the block cut into panels of about equal width; those of one panel are
- * neighbours if they are not packed. */
-static void make_panels(Run *r)
+/* n columns from c on, cut into panels of about equal width; those of one panel are neighbours
+ * if they are not packed. */
+static void cut(Run *r, int64_t c, int64_t n, char **room)
 {
     const LqContractPlan *p = r->p;
     int lanes = p->machine->lanes;
+    int64_t vectors = (n + lanes - 1) / lanes, panels = (vectors + p->panel - 1) / p->panel;
+    if (!p->pack_v && n % lanes && panels == 1 && vectors > 1) panels = 2;
+    for (int64_t i = 0, at = 0; i < panels; i++) {
+        int64_t width = (vectors / panels + (i < vectors % panels)) * lanes;
+        add_panel(r, at, c + at, smaller(width, n - at), room);
+        at += width;
+    }
+}
+
+static void make_panels(Run *r)
+{
+    const LqContractPlan *p = r->p;
     char *room = r->packed_v;
     r->npanels = 0;
     for (int64_t c = 0, n; c < r->ncolumns; c += n) {
         n = p->pack_v ? r->ncolumns : neighbours(r->columns + c, r->ncolumns - c, p->element);
-        int64_t vectors = (n + lanes - 1) / lanes, panels = (vectors + p->panel - 1) / p->panel;
-        for (int64_t i = 0, at = 0; i < panels; i++) {
-            int64_t width = (vectors / panels + (i < vectors % panels)) * lanes;
-            add_panel(r, c + at, smaller(width, n - at), &room);
-            at += width;
-        }
+        cut(r, c, n, &room);
     }
 }
 
@@ -140,8 +150,10 @@ static void pack_tile(const Run *r, int64_t first, int64_t n, char *to)
         const char *from = r->s + r->rows[first + i];
         char *row = to + p->packed_rows[i];
         if (k_run) memcpy(row, from + r->ks[0], (size_t)(r->nk * e));
+        else if (p->single)
+            for (int64_t k = 0; k < r->nk; k++) *(float *)(row + p->packed_ks[k]) = *(const float *)(from + r->ks[k]);
         else
-            for (int64_t k = 0; k < r->nk; k++) put(row + p->packed_ks[k], from + r->ks[k], e);
+            for (int64_t k = 0; k < r->nk; k++) *(double *)(row + p->packed_ks[k]) = *(const double *)(from + r->ks[k]);
     }
 }
 
@@ -164,13 +176,13 @@ static void scatter(const Run *r, const struct Panel *q, const int64_t *out_rows
     for (int64_t i = 0; i < n; i++) {
         char *o = r->out + out_rows[i];
         if (r->p->single) {
-            const float *t = (const float *)r->tile + i * width;
+            const float *t = (const float *)r->tile + i * width + q->skip;
             for (int j = 0; j < q->width; j++) {
                 float *to = (float *)(o + columns[j]);
                 *to = r->add ? *to + t[j] : t[j];
             }
         } else {
-            const double *t = (const double *)r->tile + i * width;
+            const double *t = (const double *)r->tile + i * width + q->skip;
             for (int j = 0; j < q->width; j++) {
                 double *to = (double *)(o + columns[j]);
                 *to = r->add ? *to + t[j] : t[j];
@@ -207,21 +219,28 @@ static void row_block(Run *r, int64_t first, bool pack)
     for (int i = 0; i < r->npanels; i++) tiles_of_panel(r, &r->panel[i]);
 }
 
+static void reduced_block(Run *r, int64_t first)
+{
+    const LqContractPlan *p = r->p;
+    r->nk = smaller(p->block, p->reduced.n - first);
+    r->ks = ct_offsets(&p->reduced, 0, first, r->nk, r->room_k[0]);
+    r->kv = ct_offsets(&p->reduced, 1, first, r->nk, r->room_k[1]);
+    r->add = first > 0;
+}
+
 /* One batch entry. */
 static void product(Run *r)
 {
     const LqContractPlan *p = r->p;
-    for (int64_t k = 0; k < p->reduced.n; k += p->block) {
-        r->nk = smaller(p->block, p->reduced.n - k);
-        r->ks = ct_offsets(&p->reduced, 0, k, r->nk, r->room_k[0]);
-        r->kv = ct_offsets(&p->reduced, 1, k, r->nk, r->room_k[1]);
-        r->add = k > 0;
-        for (int64_t c = 0; c < p->columns.n; c += p->column_block) {
-            r->ncolumns = smaller(p->column_block, p->columns.n - c);
-            r->columns = ct_offsets(&p->columns, 0, c, r->ncolumns, r->room_c[0]);
-            r->out_columns = ct_offsets(&p->columns, 1, c, r->ncolumns, r->room_c[1]);
+    bool once = p->rows.n <= CT_ROWS && p->reduced.n <= p->block;   /* one block of the scalar operand */
+    for (int64_t c = 0; c < p->columns.n; c += p->column_block) {
+        r->ncolumns = smaller(p->column_block, p->columns.n - c);
+        r->columns = ct_offsets(&p->columns, 0, c, r->ncolumns, r->room_c[0]);
+        r->out_columns = ct_offsets(&p->columns, 1, c, r->ncolumns, r->room_c[1]);
+        for (int64_t k = 0; k < p->reduced.n; k += p->block) {
+            reduced_block(r, k);
             make_panels(r);
-            for (int64_t i = 0; i < p->rows.n; i += CT_ROWS) row_block(r, i, c == 0 || p->rows.n > CT_ROWS);
+            for (int64_t i = 0; i < p->rows.n; i += CT_ROWS) row_block(r, i, c == 0 || !once);
         }
     }
 }

@@ -4,7 +4,7 @@
  *   T(name)   the name here                 T_FN  what stands before a function
  *   T_REAL T_VEC T_LANES                    numbers, vectors, elements of a vector
  *   T_ZERO T_LOAD(p) T_STORE(p, x) T_SPLAT(p) T_ADD(a, b) T_FMA(a, b, c)
- *   T_FMA1(a, b, c)                         of numbers
+ *   T_HALVES(x)                             the elements of a vector added by halves
  *   T_TURN(to, step, from)                  a square of numbers transposed: from[i] is the
  *                                           address of row i, to + k*step that of column k
  *
@@ -64,40 +64,57 @@ TILE_ROW(7)
 TILE_ROW(8)
 #endif
 
-/* The lanes of an inner product, added by halves. */
-T_INLINE T_REAL T(halves)(T_REAL *lane, int n)
+enum { T(DOT) = CT_LANES * (int)(sizeof(double) / sizeof(T_REAL)), T(DOT_VECTORS) = T(DOT) / T_LANES };
+
+/* Elements from k on, where fewer than T(DOT) are left; what is beyond leaves a sum as it is,
+ * -0 included. */
+T_INLINE void T(dot_rest)(const char *const *rows, const char *x, int64_t n, int R, T_VEC sum[CT_DOT_ROWS][T(DOT_VECTORS)])
 {
-    for (int half = n / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+    T_REAL a[T(DOT)], b[T(DOT)];
+    for (int i = 0; i < T(DOT); i++) a[i] = 0, b[i] = (T_REAL)-0.0;
+    for (int64_t i = 0; i < n; i++) b[i] = ((const T_REAL *)x)[i];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+        for (int64_t i = 0; i < n; i++) a[i] = ((const T_REAL *)rows[r])[i];
+#pragma GCC unroll 16
+        for (int v = 0; v < T(DOT_VECTORS); v++) sum[r][v] = T_FMA(T_LOAD(a + v * T_LANES), T_LOAD(b + v * T_LANES), sum[r][v]);
+    }
 }
 
-enum { T(DOT) = CT_LANES * (int)(sizeof(double) / sizeof(T_REAL)), T(DOT_VECTORS) = T(DOT) / T_LANES };
+/* All lanes of an inner product, added by halves. */
+T_INLINE T_REAL T(halves)(T_VEC *sum)
+{
+#pragma GCC unroll 4
+    for (int half = T(DOT_VECTORS) / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int v = 0; v < half; v++) sum[v] = T_ADD(sum[v], sum[v + half]);
+    return T_HALVES(sum[0]);
+}
 
 T_INLINE void T(dot)(const char *const *rows, const char *x, int64_t n, char *out, int R)
 {
     T_VEC sum[CT_DOT_ROWS][T(DOT_VECTORS)];
+    const char *row[CT_DOT_ROWS];
     int64_t whole = n - n % T(DOT), size = sizeof(T_REAL);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+        row[r] = rows[r];
+#pragma GCC unroll 16
         for (int v = 0; v < T(DOT_VECTORS); v++) sum[r][v] = T_ZERO;
+    }
     for (int64_t k = 0; k < whole * size; k += T(DOT) * size)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < T(DOT_VECTORS); v++) {
             T_VEC b = T_LOAD(x + k + v * (int)sizeof(T_VEC));
 #pragma GCC unroll 4
-            for (int r = 0; r < R; r++) sum[r][v] = T_FMA(T_LOAD(rows[r] + k + v * (int)sizeof(T_VEC)), b, sum[r][v]);
+            for (int r = 0; r < R; r++) sum[r][v] = T_FMA(T_LOAD(row[r] + k + v * (int)sizeof(T_VEC)), b, sum[r][v]);
         }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++) {
-        T_REAL lane[T(DOT)];
-        const T_REAL *a = (const T_REAL *)rows[r], *b = (const T_REAL *)x;
-#pragma GCC unroll 8
-        for (int v = 0; v < T(DOT_VECTORS); v++) T_STORE(lane + v * T_LANES, sum[r][v]);
-        for (int64_t k = whole; k < n; k++) lane[k - whole] = T_FMA1(a[k], b[k], lane[k - whole]);
-        ((T_REAL *)out)[r] += T(halves)(lane, T(DOT));
+    if (whole < n) {
+        for (int r = 0; r < R; r++) row[r] += whole * size;
+        T(dot_rest)(row, x + whole * size, n - whole, R, sum);
     }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) ((T_REAL *)out)[r] += T(halves)(sum[r]);
 }
 
 #define DOT(R) T_FN void T(dot_##R)(const char *const *rows, const char *x, int64_t n, char *out) { T(dot)(rows, x, n, out, R); }
@@ -162,5 +179,5 @@ static const CtMachine T(machine) = {
 #undef T_SPLAT
 #undef T_ADD
 #undef T_FMA
-#undef T_FMA1
 #undef T_TURN
+#undef T_HALVES

@@ -189,6 +189,20 @@ static void negate(char *to, const char *from, int64_t bytes, size_t element)
         for (int64_t i = 0; i < bytes / (int64_t)element; i++) ((double *)to)[i] = -((const double *)from)[i];
 }
 
+/* Calls cost more than a few elements. */
+static void copy_stretch(const Stretch *s, int sign, const char *from, char *to, size_t element)
+{
+    const int64_t few = 4 * (int64_t)element;
+    from += s->from, to += s->to;
+    if (sign == 0) memset(to, 0, (size_t)s->bytes);
+    else if (sign < 0) negate(to, from, s->bytes, element);
+    else if (s->bytes > few) memcpy(to, from, (size_t)s->bytes);
+    else if (element == sizeof(float))
+        for (int64_t i = 0; i < s->bytes; i += sizeof(float)) *(float *)(to + i) = *(const float *)(from + i);
+    else
+        for (int64_t i = 0; i < s->bytes; i += sizeof(double)) *(double *)(to + i) = *(const double *)(from + i);
+}
+
 static void copy_ranges(const CtWrap *w, int d, const char *from, int sign, char *to)
 {
     if (d < w->rank - 1) {
@@ -196,13 +210,7 @@ static void copy_ranges(const CtWrap *w, int d, const char *from, int sign, char
             copy_ranges(w, d + 1, from + w->from[d][j], sign * w->sign[d][j], to + j * w->step[d]);
         return;
     }
-    for (int i = 0; i < w->nstretch; i++) {
-        const Stretch *s = &w->stretch[i];
-        int signs = sign * s->sign;
-        if (signs == 0) memset(to + s->to, 0, (size_t)s->bytes);
-        else if (signs > 0) memcpy(to + s->to, from + s->from, (size_t)s->bytes);
-        else negate(to + s->to, from + s->from, s->bytes, w->element);
-    }
+    for (int i = 0; i < w->nstretch; i++) copy_stretch(&w->stretch[i], sign * w->stretch[i].sign, from, to, w->element);
 }
 
 /* The element of the operand at a point of the axes that it depends on. */
