@@ -269,7 +269,21 @@ static void plan_scratch(LqContractPlan *p)
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-static void plan_groups(LqContractPlan *p, const LqContraction *c, int64_t by[3][LQ_AXES])
+/* Reduced axes along which the vector operand goes backwards, the other way round: caches
+ * foresee forward reads better (convolutions' gradients are a fifth faster). */
+static void forwards(LqContractPlan *p)
+{
+    for (int i = 0; i < p->reduced.rank; i++) {
+        CtAxis *ax = &p->reduced.ax[i];
+        if (ax->by[CT_V] >= 0) continue;
+        for (int o = CT_S; o <= CT_V; o++) {
+            p->base[o] += (ax->n - 1) * ax->by[o];
+            ax->by[o] = -ax->by[o];
+        }
+    }
+}
+
+static void plan_groups(LqContractPlan *p, const LqContraction *c, int64_t by[3][LQ_AXES], const int64_t *base)
 {
     CtGroup in_a = {.n = 1}, in_b = {.n = 1}, reduced = {.n = 1}, batch = {.n = 1};
     for (int x = 0; x < c->rank + c->nred; x++) {
@@ -287,6 +301,9 @@ static void plan_groups(LqContractPlan *p, const LqContraction *c, int64_t by[3]
     p->columns = way.columns;
     p->reduced = way.reduced;
     p->batch = way.a_is_vector ? swapped(batch) : batch;
+    p->base[CT_S] = base[way.a_is_vector ? 1 : 0];
+    p->base[CT_V] = base[way.a_is_vector ? 0 : 1];
+    if (!p->dot) forwards(p);
     if (!p->dot) plan_tiles(p, &way);
     group_tables(&p->rows, CT_S, CT_O);
     group_tables(&p->columns, CT_V, CT_O);
@@ -308,9 +325,7 @@ LqContractPlan *ct_plan(const LqContraction *c, const CtMachine *machine)
     if (p->zero) return p;
     ct_wrap_plan(&c->a, naxes, c->ext, (size_t)p->element, &base[0], by[CT_S], &p->wrap[0]);
     ct_wrap_plan(&c->b, naxes, c->ext, (size_t)p->element, &base[1], by[CT_V], &p->wrap[1]);
-    plan_groups(p, c, by);
-    p->base[0] = base[p->a_is_vector ? 1 : 0];
-    p->base[1] = base[p->a_is_vector ? 0 : 1];
+    plan_groups(p, c, by, base);
     plan_scratch(p);
     return p;
 }

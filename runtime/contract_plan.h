@@ -9,7 +9,8 @@
  * both at offsets taken from tables, so that tiles need not know whether a block has been
  * packed.  Products with few rows and columns are inner products of vectors along k.
  *
- * The order of summation: the reduced axes, in row-major order, are cut into equal blocks
+ * The order of summation: the reduced axes, in row-major order (backwards where the vector
+ * operand goes backwards), are cut into equal blocks
  * of at most CT_BLOCK; a block is a chain of fused multiply-adds from 0; the sums of the
  * blocks are added in order.  Inner products: blocks of CT_DOT_BLOCK; CT_LANES numbers
  * are accumulated (element k by lane k mod CT_LANES) and added by halves. */
