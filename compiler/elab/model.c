@@ -3,6 +3,8 @@
  * they are specialised where they are used. */
 #include "elab.h"
 
+#include "../../runtime/io/file.h"
+
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -83,6 +85,21 @@ static bool is_task(const Decl *d) {
 
 static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file);
 
+/* A file of the model's own: strictly below its folder, as data are (load.c).  NULL, and a
+ * reason in err unless there is none of this name. */
+static char *read_below(Arena *a, const char *folder, const char *name, size_t *len, char *err, size_t errlen) {
+    OldFile f;
+    char *text;
+    if (file_open_below(&f, folder, name, err, errlen)) return NULL;
+    *len = (size_t)f.size;
+    int status = file_contents(&f, name, &text, err, errlen);
+    file_close(&f);
+    if (status) return NULL;
+    char *out = arena_strndup(a, text, *len);
+    free(text);
+    return out;
+}
+
 /* a.b is a/b.lqft next to the importing file, or in the library. */
 static void import(Model *m, Arena *arena, const Decl *d, const char *importer) {
     Text rel = {0};
@@ -93,7 +110,15 @@ static void import(Model *m, Arena *arena, const Decl *d, const char *importer) 
         size_t len;
         for (int k = 0; k < m->imported.n; k++)
             if (!strcmp(m->imported.data[k], path)) { text_free(&rel); return; }
-        char *text = read_whole(arena, path, &len);
+        bool ours = i == 0 && strncmp(folders[0], m->library, strlen(m->library)) != 0;
+        char err[300] = "";
+        char *text = ours ? read_below(arena, folders[0], arena_printf(arena, "%.*s.lqft", (int)rel.n, rel.s), &len, err, sizeof err)
+                          : read_whole(arena, path, &len);
+        if (*err) {
+            diag_error(&m->front->sink, "E0601", d->name_at, "%s", err);
+            text_free(&rel);
+            return;
+        }
         if (!text) continue;
         vec_push(&m->imported, path);
         load_file(m, arena, path, text, len, false);

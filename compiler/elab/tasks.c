@@ -659,20 +659,26 @@ static const char *array_name(Elab *e, const Expr *x) {
 }
 
 /* A function of means, or what is known before the run; a complex one is two arrays. */
-static void save_value(Elab *e, Task *t, const Decl *d, const Expr *x) {
-    const Value *v = elab_expr(e, e->globals, x);
-    if (v->kind != VK_ERROR) v = value_number(e, v, x->at, "`save`");
+static void save_number(Elab *e, Task *t, const Decl *d, const Expr *x, const char *name, const Value *v) {
+    v = value_number(e, v, x->at, "`save`");
     if (v->kind != VK_NUM) return;
     if (v->u.num.boolean) v = value_select(e, v, value_const(e, 1, x->at), value_const(e, 0, x->at), x->at);
     v = value_close(e, v);
     bool known = !uses_mean(e, v);
     for (int part = 0; part < (v->u.num.complex ? 2 : 1); part++) {
-        const char *name = array_name(e, x);
-        if (v->u.num.complex) name = arena_printf(e->arena, "%s.%s", name, part ? "im" : "re");
-        SaveItem item = {.name = name, .report = new_report(e, d, name, value_close(e, value_part(e, v, part))), .value = known};
+        const char *full = v->u.num.complex ? arena_printf(e->arena, "%s.%s", name, part ? "im" : "re") : name;
+        SaveItem item = {.name = full, .report = new_report(e, d, full, value_close(e, value_part(e, v, part))), .value = known};
         vec_push(&t->reports, item.report);
         vec_push(&t->saved, item);
     }
+}
+
+/* A tuple is saved component by component: q.0, q.1, … */
+static void save_value(Elab *e, Task *t, const Decl *d, const Expr *x, const char *name, const Value *v) {
+    if (v->kind == VK_ERROR) return;
+    if (v->kind != VK_TUPLE) save_number(e, t, d, x, name, v);
+    for (int i = 0; v->kind == VK_TUPLE && i < v->u.tuple.n; i++)
+        save_value(e, t, d, x, arena_printf(e->arena, "%s.%d", name, i), v->u.tuple.items[i]);
 }
 
 static void save_item(Elab *e, Plan *p, Task *t, const Decl *d, const Expr *x) {
@@ -686,7 +692,7 @@ static void save_item(Elab *e, Plan *p, Task *t, const Decl *d, const Expr *x) {
     }
     if (found) return;
     if (!is_measured(e, x)) {
-        save_value(e, t, d, x);
+        save_value(e, t, d, x, array_name(e, x), elab_expr(e, e->globals, x));
         return;
     }
     SaveItem item = {.name = array_name(e, x), .primary = primary_of(e, x)};

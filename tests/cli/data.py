@@ -85,6 +85,23 @@ class Loads(Case):
         self.refused('data x[N] = load("loop.h5", "i")\n', "E0603", "nested too deeply")
 
 
+class Library(Case):
+    """libhdf5 is loaded by the programs that use it, and missed by them only."""
+
+    def test_loaded_when_needed(self):
+        plain = self.write("axis A = 2\ndata d[a in A] = a\nsave d to \"d.npz\"\nreport s = sum(d)\n", "plain.lqft")
+        self.assertNotIn("hdf5", self.lqft("run", plain, env={"LD_DEBUG": "libs"}).err)
+        self.lqft("run", self.write("axis A = 2\ndata d[a in A] = a\nsave d to \"d.h5\"\n"))
+        reads = self.write("axis A = 2\ndata d[A] = load(\"d.h5\")\nreport s = sum(d)\n", "reads.lqft")
+        self.assertEqual(self.report(reads)["report"]["s"]["value"], 1)
+        self.write("no library", "libhdf5_serial.so.103")                  # found first, and not what it should be
+        missing = {"LD_LIBRARY_PATH": self.folder}
+        self.lqft("run", plain, env=missing)
+        self.assertIn("not installed", self.lqft("run", reads, env=missing, status=1).err)
+        self.assertIn("not installed", self.lqft("run", self.write("save 1 to \"e.h5\"\n"), env=missing, status=74).err)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "e.h5")))
+
+
 class Saves(Case):
     """What is saved is read again by a second program, and is what the report says."""
 
@@ -167,6 +184,11 @@ report apart = max[c in C, n in N] abs(M[c, n] - mean[x in X] phi[c, n, x])
         self.assertEqual(back["d"], [1/(t + 1) for t in range(8)])
         self.assertEqual(back["g"], [2*g for g in got["G"]["value"]])
 
+    def test_tuples(self):
+        self.report(self.write('axis A = 2\ndata d[a in A] = a\ndef pair(v) { return v, 2*v }\nsave pair(d) to "p.h5"\n'))
+        back = self.read('axis A = 2\ndata x[A], y[A] = load("p.h5", "pair(d).0", "pair(d).1")\nreport x[a in A] = x[a]\nreport y[a in A] = y[a]\n')
+        self.assertEqual((back["x"], back["y"]), ([0, 1], [0, 2]))
+
     def test_a_value_needs_no_sample(self):
         self.report(self.write('axis A = 2\naxis B = 3\ndata d[a in A, b in B] = 10*a + b\nsave d to "d.npy"\nsave d, 2*d to "d.h5"\n'))
         self.assertEqual(run.read_npy(os.path.join(self.folder, "d.npy")), ((2, 3), (0, 1, 2, 10, 11, 12)))
@@ -215,6 +237,14 @@ class Folders(Case):
             done = self.lqft("run", self.program(name), status=1)
             self.assertIn(f"error[{code}]", done.err, name)
             self.assertNotIn("= 6", done.out)
+
+    def test_imports(self):
+        self.write("param secret = 5\n", "secret.lqft")
+        self.write("param fine = 5\n", "inner/own.lqft")
+        os.symlink("../secret.lqft", os.path.join(self.folder, "inner", "lib.lqft"))
+        for name, status in (("own", 0), ("lib", 1), ("up.secret", 1)):
+            done = self.lqft("run", self.write(f"import {name}\nreport one = 1\n", "inner/model.lqft"), status=status)
+            self.assertEqual("symbolic link" in done.err, status == 1, done.err)
 
     def test_named_folders(self):
         path = self.program("secret.csv")

@@ -6,9 +6,11 @@
 #include "../../runtime/base.h"
 #include "../../runtime/io/arrays.h"
 #include "../../runtime/io/file.h"
+#include "../../runtime/io/isolate.h"
 
 #include "../numerics/check.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +290,61 @@ static void hostile_files(void)
     truncations("h5py.h5", 1201, false);
 }
 
+/* ---- work in a process of its own ------------------------------------------------------------- */
+
+static void crashes(int out, void *context)
+{
+    isolated_write(out, "x", 1);
+    raise(*(int *)context);
+}
+
+static void is_confined(int out, void *context)
+{
+    char answers[2];
+    void *volatile memory = malloc(*(size_t *)context);
+    answers[0] = memory == NULL;
+    isolated_close_doors();
+    answers[1] = open("/etc/passwd", O_RDONLY) < 0;
+    isolated_write(out, answers, 2);
+}
+
+static void writes_a_file(int out, void *context)
+{
+    int file = open(context, O_RDWR | O_CREAT, 0666);
+    isolated_write(file < 0 ? out : file, "x", 1);
+}
+
+static void writes_on(int out, void *context)
+{
+    for (;;) isolated_write(out, context, 1);
+}
+
+static void isolation(void)
+{
+    Isolated p;
+    char byte, answers[2] = {0};
+    static int signals[] = {SIGSEGV, SIGABRT, SIGFPE};
+    for (int i = 0; i < LQ_COUNT(signals); i++) {
+        bool ok = isolated_begin(&p, crashes, &signals[i], 0) && isolated_read(&p, &byte, 1) && !isolated_read(&p, &byte, 1);
+        const char *end = isolated_end(&p);
+        check(ok && end, "isolated: a crash is an error: %s", end ? end : "none");
+    }
+    size_t much = (size_t)3 << 30;
+    char *written = strdup(in(dir, "written"));
+    bool ok = isolated_begin(&p, is_confined, &much, 1 << 20) && isolated_read(&p, answers, 2);
+    isolated_end(&p);
+#ifdef __SANITIZE_ADDRESS__
+    answers[0] = 1; /* not limited then */
+#endif
+    check(ok && answers[0] && answers[1], "isolated: 3 GiB are refused, and so is another file");
+    struct stat st;
+    ok = isolated_begin(&p, writes_a_file, written, 0) && !isolated_read(&p, &byte, 1) && isolated_end(&p);
+    check(ok && !stat(written, &st) && st.st_size == 0, "isolated: nothing is written");
+    unlink(written), free(written);
+    ok = isolated_begin(&p, writes_on, "x", 0) && isolated_read(&p, &byte, 1);
+    check(ok && isolated_end(&p), "isolated: work that nobody waits for ends");
+}
+
 /* ---- names and folders ------------------------------------------------------------------------------ */
 
 static void stays_inside(void)
@@ -332,6 +389,7 @@ int main(int argc, char **argv)
     hostile_weights();
     hostile_files();
     stays_inside();
+    isolation();
     check(!rmdir(dir), "no temporary files left");
     return check_result();
 }
