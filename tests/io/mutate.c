@@ -55,6 +55,7 @@ static int mutate(const char *path, int rounds)
     char *file, err[200];
     int64_t size;
     if (file_read(path, &file, &size, err, sizeof err)) return printf("FAIL %s\n", err), 1;
+    if (!size) return printf("FAIL %s is empty\n", path), free(file), 1;
     size_t room = (size_t)size + 4096;
     uint8_t *copy = malloc(room);
     for (int i = 0; i < rounds; i++) {
