@@ -16,18 +16,6 @@
 #endif
 #define LQFT_VERSION "0.1"
 
-static const char usage[] =
-    "usage: lqft run FILE [name=value …] [--seed N] [--chains N] [--threads N]\n"
-    "                [--device cpu|interp] [--lanes chains|sites] [--data DIR] [--out DIR]\n"
-    "                [--json] [--quiet] [--strict] [--plot]\n"
-    "       lqft check FILE [name=value …]   types; gradients, symmetries, reversibility\n"
-    "       lqft show FILE WHAT [name=value …]   WHAT: ast, force, ir, kernels, llvm\n"
-    "       lqft explain CODE                more about an error, such as E0207\n"
-    "       lqft fmt [--check] FILE …        the usual form of blanks and lines; `-` for standard input\n"
-    "       lqft doc [FILE …] [--stdlib] [--format html|markdown|man] [-o DIR]   pages from doc comments\n"
-    "       lqft words                       the words of the language, a class and a word a line\n"
-    "       lqft --version | --help\n";
-
 static int usage_error(const char *fmt, ...) LQ_PRINTF(1, 2);
 static int usage_error(const char *fmt, ...) {
     va_list ap;
@@ -35,7 +23,8 @@ static int usage_error(const char *fmt, ...) {
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "\n%s", usage);
+    fprintf(stderr, "\n");
+    help_usage(stderr);
     return 2;
 }
 
@@ -109,6 +98,7 @@ static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
     bool missing = false;
     const char *v, *arg = argv[*i];
     int64_t n;
+    if (!help_has_option(c->command, arg)) return usage_error("`lqft %s` has no option %s", c->command, arg);
     if (!strcmp(arg, "--json")) c->o.json = true;
     else if (!strcmp(arg, "--quiet")) c->o.quiet = true;
     else if (!strcmp(arg, "--strict")) c->o.strict = true;
@@ -186,11 +176,9 @@ static int dispatch(CommandLine *c) {
     bool run = !strcmp(c->command, "run"), check = !strcmp(c->command, "check"), show = !strcmp(c->command, "show");
     if (!strcmp(c->command, "explain")) return explain(c->o.path);
     if (!strcmp(c->command, "words")) return list_words(stdout);
-    if (!run && !check && !show) {
-        static const char *const commands[] = {"run", "check", "show", "explain", "fmt", "doc", "words"};
-        const char *near = diag_nearest(c->command, commands, LQ_COUNT(commands));
-        return usage_error("there is no command `%s`%s%s%s", c->command, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
-    }
+    if (!strcmp(c->command, "completion"))
+        return c->o.path && help_completion(stdout, c->o.path) ? 0 : usage_error("completion for which shell? bash, zsh or fish");
+    if (!strcmp(c->command, "man")) return help_man(stdout, c->o.path) ? 0 : usage_error("there is no page of `%s`", c->o.path);
     if (!c->o.path) return usage_error("which model file?");
     if (show && !c->what) return usage_error("show what? ast, force, ir, kernels or llvm");
     if (!show && c->what) return usage_error("what is `%s`? a parameter is set as name=value", c->what);
@@ -204,21 +192,25 @@ static int dispatch(CommandLine *c) {
     return show_model(&c->o, c->what);
 }
 
+static int no_command(const char *name) {
+    const char *commands[32];
+    const char *near = diag_nearest(name, commands, help_commands(commands, LQ_COUNT(commands)));
+    return usage_error("there is no command `%s`%s%s%s", name, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+}
+
 static int command_line(int argc, char **argv) {
     if (argc < 2) return usage_error("which command?");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        fputs(usage, stdout);
+        if (argc < 3 || !help_command(stdout, argv[2])) help_usage(stdout);
         return 0;
     }
-    for (int i = 2; i < argc; i++)
-        if (!strcmp(argv[i], "--help")) {
-            fputs(usage, stdout);
-            return 0;
-        }
     if (!strcmp(argv[1], "--version")) {
         printf("lqft %s\n", LQFT_VERSION);
         return 0;
     }
+    if (!help_knows(argv[1])) return no_command(argv[1]);
+    for (int i = 2; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return help_command(stdout, argv[1]) ? 0 : 70;
     if (!strcmp(argv[1], "fmt")) return fmt_command(argc - 2, argv + 2, want_color());
     Arena *arena = arena_new();
     if (!strcmp(argv[1], "doc")) {
