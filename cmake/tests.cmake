@@ -97,6 +97,7 @@ lqft_script(editors quick 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front 
 lqft_script(data quick 120 cli/data.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(fmt quick 120 fmt/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(help quick 120 cli/help.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(install full 300 install/run.py --lqft $<TARGET_FILE:lqft> --build ${CMAKE_CURRENT_BINARY_DIR})
 lqft_script(doc quick 120 doc/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)

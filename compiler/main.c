@@ -14,7 +14,9 @@
 #ifndef LQFT_STDLIB
 #define LQFT_STDLIB "stdlib"
 #endif
-#define LQFT_VERSION "0.1"
+#ifndef LQFT_VERSION
+#define LQFT_VERSION "unknown"
+#endif
 
 static int usage_error(const char *fmt, ...) LQ_PRINTF(1, 2);
 static int usage_error(const char *fmt, ...) {

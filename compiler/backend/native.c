@@ -36,14 +36,17 @@ static const CodeMaker *maker;
 static char maker_problem[600];
 static char maker_file[4096];
 
-/* Beside this program, or where it was built. */
+/* Beside this program, as it is installed, or where it was built. */
 static void maker_find(void) {
+    static const char *const places[] = {"lqft_llvm.so", "../lib/lqft/lqft_llvm.so"};
     ssize_t n = readlink("/proc/self/exe", maker_file, sizeof maker_file - 32);
     if (n > 0) {
         maker_file[n] = 0;
         char *slash = strrchr(maker_file, '/');
-        strcpy(slash ? slash + 1 : maker_file, "lqft_llvm.so");
-        if (access(maker_file, R_OK) == 0) return;
+        for (int i = 0; i < LQ_COUNT(places); i++) {
+            strcpy(slash ? slash + 1 : maker_file, places[i]);
+            if (access(maker_file, R_OK) == 0) return;
+        }
     }
     snprintf(maker_file, sizeof maker_file, "%s", LQFT_CODE_MAKER);
 }
