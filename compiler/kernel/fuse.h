@@ -40,6 +40,7 @@ typedef struct Info {
     uint32_t wraps;          /* axes that may be taken modulo their extent in expr */
     bool rigid;              /* expr may only be used at the own point */
     Refs heavy;              /* costly inlined arrays in expr */
+    Ref  only;               /* stored, and restricted to points where this is true (KOnly); 0: all points */
     int  item;               /* in Fuse.items, -1: none */
     int  last;               /* position of the last read in its region */
     int  store;              /* in the table of fuse_buffers.c, -1: none */

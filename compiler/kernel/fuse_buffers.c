@@ -171,7 +171,8 @@ static void note_reads(Plan *pl) {
 /* ---- carries ------------------------------------------------------------------------- */
 
 /* May the next value of carry `which` overwrite the present one?  Then nothing reads the
- * present one afterwards, and the kernel that makes the change reads it pointwise only. */
+ * present one afterwards, and the kernel that makes the change reads it pointwise only, or
+ * where it does not change it. */
 static bool direct_in_place(Plan *pl, const LoopPlan *l, int which) {
     Fuse *fu = pl->fu;
     const CarryPlan *c = &l->carry[which];
@@ -180,14 +181,18 @@ static bool direct_in_place(Plan *pl, const LoopPlan *l, int which) {
     if (c->last < 2 * it->step) return true;
     if (c->last > 2 * it->step + 1 || NODE(pl->ir, c->next)->op != AR_MAP) return false;
     const Step *step = &l->body.steps.data[it->step];
+    int rank = fuse_rank(pl->ir, c->next);
+    const int64_t *dims = fuse_dims(pl->ir, c->next);
+    KOnly only = {0};
+    if (fu->info[c->next].only) kernel_only(pl->ir, fu->info[c->next].only, rank, dims, &only);
     for (int i = 0; i < step->items.n; i++) {
         const Item *other = &fu->items.data[step->items.data[i]];
         fuse_walk(fu, other->root);
         for (int j = 0; j < fu->walk.n; j++) {
             Ref r = fu->walk.data[j];
-            if (NODE(pl->ir, r)->op == SC_READ && fuse_is_carry(pl, NARG(pl->ir, r, 0), number, which) &&
-                !fuse_pointwise(pl->ir, r, fuse_rank(pl->ir, c->next), fuse_dims(pl->ir, c->next)))
-                return false;
+            if (NODE(pl->ir, r)->op != SC_READ || !fuse_is_carry(pl, NARG(pl->ir, r, 0), number, which)) continue;
+            if (fuse_pointwise(pl->ir, r, rank, dims)) continue;
+            if (!only.test || !kernel_reads_apart(pl->ir, &only, rank, dims, r)) return false;
         }
     }
     return true;
@@ -351,6 +356,19 @@ static bool never_read(const Plan *pl, const Item *it) {
     return n->last == NEVER && !n->taken && !n->output;
 }
 
+/* Restricted: all items are, to the same points, and maps have taken the place of what they replace. */
+static void restrict_kernel(Plan *pl, KKernel *k, Ref test) {
+    KOnly only;
+    Ref old;
+    if (!test || !kernel_only(pl->ir, test, k->rank, k->ext, &only)) return;
+    for (int i = 0; i < k->nroots; i++) {
+        const KRoot *r = &k->roots[i];
+        if (!kernel_only_test(pl->ir, r->expr, k->rank, k->ext, r->op, test, &old)) return;
+        if (!r->nred && pl->p->buf_of[old] != r->buf) return;
+    }
+    k->only = only;
+}
+
 static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
     Fuse *fu = pl->fu;
     Ref first = fu->items.data[step->items.data[0]].node;
@@ -365,7 +383,8 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
         k.roots[k.nroots++] = (KRoot){it->root, n->nred, n->nred ? (Op)n->aux : SC_NONE, pl->p->buf_of[it->node],
                                       fu->info[it->node].ahead};
     }
-    keep_values(pl, &k, fu->items.data[step->items.data[0]].region);
+    restrict_kernel(pl, &k, fu->info[first].only);
+    if (!k.only.test) keep_values(pl, &k, fu->info[first].region);
     if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }
 

@@ -52,14 +52,15 @@ static void find_needed(Fuse *fu, uint8_t *needed) {
 
 /* ---- items and their dependences ----------------------------------------------------- */
 
-/* Arrays with the same axes, reduced ones included, share a space; a loop has its own. */
+/* Arrays with the same axes, reduced ones included, share a space; but those that are restricted
+ * to some points do so only with each other.  A loop has its own. */
 static int space_of(const Fuse *fu, Ref a) {
     const Ir *ir = fu->ir;
     if (NODE(ir, a)->op == AR_LOOP) return fu->items.n;
     int rank = fuse_rank(ir, a);
     for (int i = 0; i < fu->items.n; i++) {
         Ref b = fu->items.data[i].node;
-        if (NODE(ir, b)->op != AR_LOOP && fuse_rank(ir, b) == rank &&
+        if (fu->info[a].only == fu->info[b].only && NODE(ir, b)->op != AR_LOOP && fuse_rank(ir, b) == rank &&
             (rank == 0 || memcmp(fuse_dims(ir, a), fuse_dims(ir, b), (size_t)rank * sizeof(int64_t)) == 0))
             return fu->items.data[i].space;
     }
@@ -107,11 +108,63 @@ static void add_deps_of_loop(Fuse *fu, int item) {
     }
 }
 
+/* Does the array replace a carry of its loop at some points only, and may it do so in place? */
+static Ref restricted_next(Fuse *fu, Ref a) {
+    Ir *ir = fu->ir;
+    int rank = fuse_rank(ir, a);
+    const int64_t *dims = fuse_dims(ir, a);
+    Ref old, test = NODE(ir, a)->op == AR_MAP ? kernel_only_test(ir, fu->info[a].expr, rank, dims, SC_NONE, 0, &old) : 0;
+    KOnly only;
+    if (!test || NODE(ir, old)->op != AR_CARRY || (int)NODE(ir, old)->aux != fu->info[a].region) return 0;
+    if (fu->loop[NODE(ir, old)->aux].carry[(int)NODE(ir, old)->val].next != a) return 0;
+    kernel_only(ir, test, rank, dims, &only);
+    fuse_walk(fu, fu->info[a].expr);
+    for (int i = 0; i < fu->walk.n; i++) {
+        Ref r = fu->walk.data[i];
+        if (NODE(ir, r)->op != SC_READ || NARG(ir, r, 0) != old || kernel_reads_own(ir, rank, dims, r)) continue;
+        if (!kernel_reads_apart(ir, &only, rank, dims, r)) return 0;
+    }
+    return test;
+}
+
+/* Does it sum over the points of a map that is restricted?  The axis that is walked in
+ * steps must be summed over. */
+static Ref restricted_sum(Fuse *fu, Ref a, Ref map) {
+    Ir *ir = fu->ir;
+    int rank = fuse_rank(ir, a);
+    const int64_t *dims = fuse_dims(ir, a);
+    Ref test = fu->info[map].only, old;
+    KOnly only;
+    if (fu->info[map].region != fu->info[a].region || fuse_rank(ir, map) != rank) return 0;
+    if (memcmp(dims, fuse_dims(ir, map), (size_t)rank * sizeof *dims)) return 0;
+    if (!kernel_only_test(ir, fu->info[a].expr, rank, dims, (Op)NODE(ir, a)->aux, test, &old)) return 0;
+    return kernel_only(ir, test, rank, dims, &only) && only.axis >= rank - NODE(ir, a)->nred ? test : 0;
+}
+
+static void find_restricted(Fuse *fu, const uint8_t *needed) {
+    Refs maps = {0};
+    for (int i = 0; i < fu->arrays.n; i++) {
+        Ref a = fu->arrays.data[i];
+        Info *info = &fu->info[a];
+        info->only = 0;
+        if (!needed[a] || !info->stored || info->region == TOP || NODE(fu->ir, a)->op != AR_MAP) continue;
+        info->only = restricted_next(fu, a);
+        if (info->only) vec_push(&maps, a);
+    }
+    for (int i = 0; i < fu->arrays.n && maps.n; i++) {
+        Ref a = fu->arrays.data[i];
+        if (!needed[a] || !fu->info[a].stored || NODE(fu->ir, a)->op != AR_REDUCE) continue;
+        for (int j = 0; j < maps.n && !fu->info[a].only; j++) fu->info[a].only = restricted_sum(fu, a, maps.data[j]);
+    }
+    vec_free(&maps);
+}
+
 static void make_items(Fuse *fu) {
     const Ir *ir = fu->ir;
     uint8_t *needed = lq_alloc(fu->ninfo);
     memset(needed, 0, fu->ninfo);
     find_needed(fu, needed);
+    find_restricted(fu, needed);
     for (int i = 0; i < fu->arrays.n; i++) {
         Ref a = fu->arrays.data[i];
         bool loop = NODE(ir, a)->op == AR_LOOP;

@@ -80,7 +80,7 @@ static bool own_column(const Sweep *s, Ref r) {
 
 static bool item_is_stencil(Sweep *s, const Item *it) {
     if (NODE(s->ir, it->node)->op != AR_MAP || !same_space(s, it->node)) return false;
-    if (s->fu->info[it->node].output) return false;
+    if (s->fu->info[it->node].output || s->fu->info[it->node].only) return false;
     fuse_walk(s->fu, it->root);
     for (int i = 0; i < s->fu->walk.n; i++) {
         Ref r = s->fu->walk.data[i];

@@ -58,10 +58,24 @@ typedef struct KRoot {
  * of threads has one. */
 typedef struct KKept { Ref here, before; int axis, buf; int64_t lot; } KKept;
 
+/* Points that a kernel is restricted to (restrict.c): those where the truth value `test` is
+ * true, that is where axis number `axis` is at `phase` modulo `every`; `phase` is affine in the
+ * axes before it and the numbers of loops.  Elsewhere no root changes anything: what is stored
+ * is what was there, what is reduced is the identity.  So an executor may leave these points
+ * out, or not.  Buffers that are written may be read at other points than the own one where the
+ * test is false for the element that is read. */
+typedef struct KOnly {
+    Ref     test;            /* 0: not restricted */
+    int     axis;
+    int64_t every;
+    Aff     phase;
+} KOnly;
+
 typedef struct KKernel {
     int     rank;
     int64_t ext[IR_MAX_RANK];
     KRoot  *roots; int nroots;
+    KOnly   only;
     /* Tasks for threads, 1: none.  Each makes rows_per_task of the rows (the first axis), the
      * last one what is left; where all axes are reduced, these are whole bands (ir.h). */
     int64_t tasks, rows_per_task;
@@ -164,6 +178,24 @@ int64_t kernel_plane(const KKernel *k, int axis);
 /* The scalars of a kernel into w; needed[i]: number i of them is computed at each point
  * (room for as many as the Ir has nodes). */
 void kernel_scalars(ScalarWalk *w, const KKernel *k, bool *needed);
+
+/* ==== restrict.c: kernels that change some points only ============================= */
+
+/* Is the truth value a residue class of points over these axes? */
+bool kernel_only(Ir *ir, Ref test, int rank, const int64_t *ext, KOnly *out);
+/* A truth value of that kind without which `expr` changes nothing: it is select(test and …,
+ * new, old), old the element at the own point of an array; or of a reduction with `op`, the
+ * identity.  0: none.  `want`: this one or none; 0: any. */
+Ref  kernel_only_test(Ir *ir, Ref expr, int rank, const int64_t *ext, Op op, Ref want, Ref *old);
+/* Seen from a point where the test is true: is it false where the element read is? */
+bool kernel_reads_apart(const Ir *ir, const KOnly *only, int rank, const int64_t *ext, Ref read);
+/* Does the read take the element at the own point: the axes in order? */
+bool kernel_reads_own(const Ir *ir, int rank, const int64_t *ext, Ref read);
+/* Points along the innermost axis stand so far apart: `every`, or 1 where an executor goes along
+ * all of it; across: its lanes are eight parts of that axis. */
+int64_t kernel_step(const KKernel *k, bool across);
+/* Points at which it evaluates the kernel. */
+double kernel_points(const KKernel *k, bool across);
 
 /* ==== lanes.c: what the lanes of vectors are ===================================== */
 

@@ -200,6 +200,11 @@ static void print_kernel(KPrinter *k, const KKernel *kernel, int indent, double 
     text_printf(out, "%*s%s [", indent, "", kernel->name ? kernel->name : "kernel");
     for (int i = 0; i < kernel->rank; i++) text_printf(out, "%s%lld", i ? "," : "", (long long)kernel->ext[i]);
     text_printf(out, "]");
+    if (kernel->only.test) {
+        text_printf(out, ", only a%d = ", kernel->only.axis);
+        print_affine(k->p->ir, kernel->only.phase, out);
+        text_printf(out, " mod %lld", (long long)kernel->only.every);
+    }
     if (kernel->tasks > 1) text_printf(out, ", threads share %lld tasks of %lld rows", (long long)kernel->tasks, (long long)kernel->rows_per_task);
     text_printf(out, "\n");
     print_roots(k, kernel, indent + 4);
@@ -207,8 +212,8 @@ static void print_kernel(KPrinter *k, const KKernel *kernel, int indent, double 
     print_uses(k, kernel, indent + 4);
     text_printf(out, "%*s%.3g bytes/site, %.3g flops/site, %.3g flops/byte\n", indent + 4, "", bytes,
                 c.flops, bytes > 0 ? c.flops / bytes : 0);
-    k->flops += calls * points(kernel, 0) * c.flops;
-    k->bytes += calls * points(kernel, 0) * bytes;
+    k->flops += calls * kernel_points(kernel, false) * c.flops;
+    k->bytes += calls * kernel_points(kernel, false) * bytes;
     k->kernels += calls;
     free(share);
     vec_free(&roots);

@@ -90,18 +90,6 @@ static bool check_indices(const KVerify *v, const KKernel *k, Ref r)
     return true;
 }
 
-/* Whether the element read is the one at the point itself: the axes in order. */
-static bool reads_own_point(const KVerify *v, const KKernel *k, Ref r)
-{
-    const Ir *ir = v->ir;
-    for (int i = 0; i < NODE(ir, r)->nidx; i++) {
-        const Index *ix = NIDX(ir, r, i);
-        const Affine *f = aff_get(ir, ix->aff);
-        if (f->k || f->n != 1 || f->t[0].sym != (Sym)i || f->t[0].c != 1 || ix->n != k->ext[i]) return false;
-    }
-    return true;
-}
-
 /* In a ring, a row that the rows stored so far have not reached: at most `ahead` behind. */
 static bool reads_row_behind(const KVerify *v, const KKernel *k, Ref r, const KRoot *root)
 {
@@ -122,7 +110,8 @@ static bool check_read(const KVerify *v, const KKernel *k, Ref r)
         const KRoot *root = &k->roots[i];
         if (root->buf != buf) continue;
         if (root->ahead && reads_row_behind(v, k, r, root)) continue;
-        if (NODE(v->ir, r)->nidx != k->rank - root->nred || !reads_own_point(v, k, r))
+        if (k->only.test && kernel_reads_apart(v->ir, &k->only, k->rank, k->ext, r)) continue;
+        if (NODE(v->ir, r)->nidx != k->rank - root->nred || !kernel_reads_own(v->ir, k->rank - root->nred, k->ext, r))
             return fail(v, k->name, "reads other elements of buffer %d, which it writes", buf);
     }
     return true;
@@ -165,6 +154,24 @@ static bool check_kept(const KVerify *v, const KKernel *k, int i)
     return true;
 }
 
+/* Every root is restricted by the test, and stores in place. */
+static bool check_only(const KVerify *v, const KKernel *k)
+{
+    KOnly only;
+    Ref old;
+    if (!k->only.test) return true;
+    if (!kernel_only(v->p->ir, k->only.test, k->rank, k->ext, &only) || only.axis != k->only.axis ||
+        only.every != k->only.every || only.phase != k->only.phase)
+        return fail(v, k->name, "restricted to points that its test does not say");
+    for (int i = 0; i < k->nroots; i++) {
+        const KRoot *r = &k->roots[i];
+        bool good = kernel_only_test(v->p->ir, r->expr, k->rank, k->ext, r->op, k->only.test, &old) != 0;
+        good = good && (r->nred ? only.axis >= k->rank - r->nred : v->p->buf_of[old] == r->buf && !r->ahead);
+        if (!good) return fail(v, k->name, "root %d changes points that the kernel is not restricted to", i);
+    }
+    return true;
+}
+
 static bool check_kernel(const KVerify *v, const KKernel *k)
 {
     if (k->rank < 0 || k->rank > IR_MAX_RANK) return fail(v, k->name, "%d axes", k->rank);
@@ -186,7 +193,7 @@ static bool check_kernel(const KVerify *v, const KKernel *k)
     }
     for (int i = 0; i < k->nkept && ok; i++) ok = check_kept(v, k, i);
     vec_free(&roots);
-    return ok;
+    return ok && check_only(v, k);
 }
 
 /* ---- copies and loops -------------------------------------------------------------------- */

@@ -23,12 +23,6 @@ enum {
 /* In operations on all lanes of eight replicas, and on the eight parts of one. */
 typedef struct Price { double replicas, sites, scattered; } Price;
 
-static int64_t points(const KKernel *k) {
-    int64_t n = 1;
-    for (int a = 0; a < k->rank; a++) n *= k->ext[a];
-    return n;
-}
-
 /* Reads that differ from lane to lane otherwise than along the row. */
 static int scattered_reads(ScalarWalk *w, const KKernel *k) {
     const Ir *ir = w->ir;
@@ -53,13 +47,14 @@ static int scattered_reads(ScalarWalk *w, const KKernel *k) {
 }
 
 static void price_kernel(const KProgram *p, ScalarWalk *w, const KKernel *k, double times, Price *out) {
-    double n = times * (double)points(k), flops = kernel_cost(p, k).flops + 2;      /* and a store or a sum */
+    double n = times * kernel_points(k, false), flops = kernel_cost(p, k).flops + 2;      /* and a store or a sum */
     out->replicas += n * flops;
     if (k->rank == 0 || reduce_parts(k->ext[k->rank - 1]) == 1) {
         out->sites += n * flops;
         return;
     }
     int scattered = scattered_reads(w, k);
+    n = times * kernel_points(k, true);
     out->sites += n / FULL_LANES * (flops + scattered * SCATTERED_COST);
     if (scattered) out->scattered += n;
 }

@@ -32,9 +32,7 @@ static double worth(void) { return planned_worth > 0 ? planned_worth : WORTH_NS;
 
 static double estimated_ns(const KProgram *p, const KKernel *k) {
     KCost c = kernel_cost(p, k);
-    double n = 1;
-    for (int a = 0; a < k->rank; a++) n *= (double)k->ext[a];
-    return n * (c.flops + c.reads + c.writes) / OPERATIONS_PER_NS;
+    return kernel_points(k, false) * (c.flops + c.reads + c.writes) / OPERATIONS_PER_NS;
 }
 
 /* ---- kernels --------------------------------------------------------------------------- */
