@@ -22,18 +22,23 @@ typedef struct Draw {
     uint32_t seed, step, draw, iter;
 } Draw;
 
-/* A call: element s of lane l at out[s*lanes + l]. */
+/* A call: element s of lane l at out[s*lanes + l], for site site0 + s*every + l*apart. */
 typedef struct Fill {
     double *out;
     const uint32_t *chains;
     int64_t nsites;
     Draw d;
-    uint32_t site0, apart;
+    uint32_t site0, apart, every;
     int lanes;
     bool normal;
 } Fill;
 
 enum { ROUNDS = 10 };
+
+static inline uint32_t site_of(const Fill *f, int64_t s, int lane)
+{
+    return f->site0 + (uint32_t)s * f->every + (uint32_t)lane * f->apart;
+}
 
 /* ---- one pair at a time ----------------------------------------------------------------- */
 
@@ -119,6 +124,26 @@ static void fill_any(const Fill *f)
     }
 }
 
+/* Sites that stand apart: a block for each of them. */
+static void fill_apart(const Fill *f)
+{
+    uint32_t chain[BATCH], block[BATCH];
+    double even[BATCH], odd[BATCH];
+    int batch = BATCH / f->lanes;
+    for (int64_t first = 0; first < f->nsites; first += batch) {
+        int count = (int)(f->nsites - first < batch ? f->nsites - first : batch);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++) {
+                chain[i * f->lanes + l] = f->chains[l];
+                block[i * f->lanes + l] = site_of(f, first + i, l) >> 1;
+            }
+        (f->normal ? normals : uniforms)(even, odd, count * f->lanes, chain, block, f->d);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++)
+                f->out[(first + i) * f->lanes + l] = (site_of(f, first + i, l) & 1 ? odd : even)[i * f->lanes + l];
+    }
+}
+
 /* ---- vectors of eight ---------------------------------------------------------------------- */
 
 #ifdef HAVE_VECTORS_OF_8
@@ -139,16 +164,23 @@ static void fill(const Fill *f)
 #ifdef HAVE_VECTORS_OF_8
     if (vectors_of_8() && v_fill(f)) return;
 #endif
-    fill_any(f);
+    (f->every == 1 ? fill_any : fill_apart)(f);
 }
 
 /* ---- what is called -------------------------------------------------------------------------- */
+
+void lq_rand_every(double *restrict out, bool normal, int lanes, const uint32_t *chains,
+                   uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
+                   uint32_t apart, uint32_t every, int64_t nsites)
+{
+    fill(&(Fill){out, chains, nsites, {seed, step, draw, iter}, site0, apart, every, lanes, normal});
+}
 
 void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
                     uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
                     uint32_t apart, int64_t nsites)
 {
-    fill(&(Fill){out, chains, nsites, {seed, step, draw, iter}, site0, apart, lanes, normal});
+    lq_rand_every(out, normal, lanes, chains, seed, step, draw, iter, site0, apart, 1, nsites);
 }
 
 LQ_CLONES static void rounded(float *restrict out, const double *restrict x, int64_t n, float most)

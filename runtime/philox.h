@@ -57,8 +57,13 @@ void lq_rand_fill_normal(double *restrict out, int lanes, const uint32_t *chains
                          uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
                          uint32_t site0, int64_t nsites);
 
-/* The same, lane l standing l*apart sites further on: for chain chains[l] and site
- * site0 + s + l*apart.  What generated code calls. */
+/* The same for sites that stand `every` apart, lane l standing l*apart sites further on: for
+ * chain chains[l] and site site0 + s*every + l*apart.  What generated code calls. */
+void lq_rand_every(double *restrict out, bool normal, int lanes, const uint32_t *chains,
+                   uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
+                   uint32_t apart, uint32_t every, int64_t nsites);
+
+/* The same with every = 1. */
 void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
                     uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
                     uint32_t apart, int64_t nsites);

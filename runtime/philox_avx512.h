@@ -154,6 +154,28 @@ LQ_INLINE void v_fill_lanes(const Fill *f, bool normal, int nvectors)
         }
 }
 
+/* Sites that stand `every` apart, eight or sixteen lanes: a block for each. */
+LQ_INLINE void v_fill_apart(const Fill *f, bool normal, int nvectors)
+{
+    VKeys k;
+    T_U site[2], block[FLIGHT], at[FLIGHT];
+    T_D even[FLIGHT], odd[FLIGHT];
+    uint32_t start[16];
+    for (int l = 0; l < 8 * nvectors; l++) start[l] = site_of(f, 0, l);
+    v_keys(&k, f, nvectors);
+    for (int v = 0; v < nvectors; v++) site[v] = v_widen(start + 8 * v);
+    const int step = FLIGHT / nvectors;
+    for (int64_t s = 0; s < f->nsites; s += step) {
+        for (int i = 0; i < FLIGHT; i++) {
+            at[i] = U_ADD(site[i % nvectors], U_OF((s + i / nvectors) * f->every));
+            block[i] = U_SHR(at[i], 1);
+        }
+        v_pairs(&k, normal, FLIGHT, nvectors, 0, block, even, odd);
+        for (int i = 0; i < FLIGHT && s + i / nvectors < f->nsites; i++)
+            _mm512_storeu_pd(f->out + (s + i / nvectors) * f->lanes + 8 * (i % nvectors), D_PICK(U_SHL(at[i], 63), odd[i], even[i]));
+    }
+}
+
 /* One lane: a vector is eight blocks that follow each other, from an even site on. */
 LQ_INLINE void v_fill_row(const Fill *f, bool normal)
 {
@@ -179,13 +201,23 @@ static void v_normals_8(const Fill *f) { v_fill_lanes(f, true, 1); }
 static void v_normals_16(const Fill *f) { v_fill_lanes(f, true, 2); }
 static void v_uniforms_8(const Fill *f) { v_fill_lanes(f, false, 1); }
 static void v_uniforms_16(const Fill *f) { v_fill_lanes(f, false, 2); }
+static void v_normals_apart_8(const Fill *f) { v_fill_apart(f, true, 1); }
+static void v_normals_apart_16(const Fill *f) { v_fill_apart(f, true, 2); }
+static void v_uniforms_apart_8(const Fill *f) { v_fill_apart(f, false, 1); }
+static void v_uniforms_apart_16(const Fill *f) { v_fill_apart(f, false, 2); }
 static void v_normals_row(const Fill *f) { v_fill_row(f, true); }
 static void v_uniforms_row(const Fill *f) { v_fill_row(f, false); }
 
 /* True if the call is one of those that are done here. */
 static bool v_fill(const Fill *f)
 {
-    if ((uint64_t)f->site0 + (uint64_t)f->nsites + (uint64_t)f->apart * (uint64_t)f->lanes > UINT32_MAX) return false;
+    if ((uint64_t)f->site0 + (uint64_t)(f->nsites + FLIGHT) * f->every + (uint64_t)f->apart * (uint64_t)f->lanes > UINT32_MAX) return false;
+    if (f->every != 1) {
+        if (f->lanes == 8) (f->normal ? v_normals_apart_8 : v_uniforms_apart_8)(f);
+        else if (f->lanes == 16) (f->normal ? v_normals_apart_16 : v_uniforms_apart_16)(f);
+        else return false;
+        return true;
+    }
     if (f->lanes == 8) (f->normal ? v_normals_8 : v_uniforms_8)(f);
     else if (f->lanes == 16) (f->normal ? v_normals_16 : v_uniforms_16)(f);
     else if (f->lanes == 1 && f->site0 % 2 == 0 && f->nsites > 8) (f->normal ? v_normals_row : v_uniforms_row)(f);

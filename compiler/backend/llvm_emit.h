@@ -122,7 +122,9 @@ typedef struct Nest {
     const KKernel *whole;              /* the kernel that this one fills buffers of; k itself */
     const Row *sweep;                  /* the row that is made, or NULL: all of them */
     bool  across;                      /* lanes are parts of the innermost axis of this kernel */
-    int64_t length;                    /* iterations of the innermost loop */
+    int64_t length;                    /* points of the innermost loop, or of a lane's part of it */
+    int64_t step;                      /* from one to the next: more than 1 in a restricted kernel, */
+    Val   phase;                       /* from this one on, found once a row */
     Val   from, end;                   /* in a task: of the first axis, else NULL */
     int   depth;                       /* level of `here` */
     BasicBlock here;                   /* where code is being appended */
@@ -275,8 +277,8 @@ Val  ll_op(Func *f, Op op, const Val *args, int n);
 /* Lane l draws for its own chain and for site + l*apart. */
 Val  ll_drawn(Func *f, uint32_t aux, Val v);  /* a drawn double, in the precision of the kernel */
 Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart);
-/* The same for sites site0, site0 + 1, …: element s of lane l at out[s*lanes + l]. */
-void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration, unsigned lanes, int64_t apart);
+/* The same for sites site0, site0 + every, …: element s of lane l at out[s*lanes + l]. */
+void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t every, int64_t nsites, Val iteration, unsigned lanes, int64_t apart);
 Val  ll_from_lanes(Unit *u, Val *lane);       /* W scalars as a vector */
 Val  ll_as_real(Unit *u, Val v);              /* truth value -> 1.0 or 0.0 */
 Val  ll_as_truth(Unit *u, Val v);             /* number -> is it not 0 */

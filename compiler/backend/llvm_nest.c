@@ -13,6 +13,11 @@ enum { MAX_SEGMENTS = 16, MOST_PHASES = 64 };
 
 /* ---- scalar nodes ------------------------------------------------------------ */
 
+/* What restricts the kernel is true wherever it is evaluated, when no other points are. */
+static bool is_known_test(const Nest *z, Ref r) {
+    return r == z->k->only.test && (z->step > 1 || z->k->only.axis < z->k->rank - 1);
+}
+
 /* Does the node differ from lane to lane, since lanes are sites? */
 static bool across_lanes(const Nest *z, Ref r) {
     return z->across && aff_coef(z->f->p->ir, NIDX(z->f->p->ir, r, 0)->aff, (Sym)(z->k->rank - 1)) != 0;
@@ -65,21 +70,24 @@ static Val emit_index(Nest *z, Ref r, int level) {
 
 /* ---- random numbers -------------------------------------------------------------------------- */
 
+/* Most points of a row, of one lane. */
+static int64_t row_points(const Nest *z) { return (z->length + z->step - 1) / z->step; }
+
 /* May a whole row be drawn by one call?  When sites follow each other along it. */
 static bool draws_row(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     int inner = z->k->rank - 1;
     if (NODE(ir, r)->op != SC_RAND || z->f->level[r] != z->k->rank) return false;
     return aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)inner) == 1 && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)inner) == 0 &&
-           (z->across || !z->f->u->sites) && z->length * z->f->u->lanes <= MAX_ROW;
+           (z->across || !z->f->u->sites) && row_points(z) * z->f->u->lanes <= MAX_ROW && (z->step == 1 || z->step < z->length);
 }
 
-/* Before the innermost loop, which stands at 0: draws its random numbers. */
+/* Before the innermost loop, which stands at its first point: draws its random numbers. */
 static void draw_rows(Nest *z) {
     Func *f = z->f;
     Ir *ir = f->p->ir;
     int inner = z->k->rank - 1;
-    z->axis[inner] = l_int(f->u, 0);
+    z->axis[inner] = z->phase;
     for (int i = 0; i < f->order.n && z->ndrawn < LQ_COUNT(z->drawn); i++) {
         Ref r = f->order.data[i];
         if (!draws_row(z, r)) continue;
@@ -88,7 +96,7 @@ static void draw_rows(Nest *z) {
         if (!*slot) *slot = l_alloca(f, LLVMArrayType2(f->u->f64, MAX_ROW), "drawn");
         Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
         Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->length, iteration, f->u->lanes, z->across ? z->length : 0);
+        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->step, row_points(z), iteration, f->u->lanes, z->across ? z->length : 0);
         z->drawn[z->ndrawn++] = r;
     }
 }
@@ -111,7 +119,9 @@ static Val emit_random(Nest *z, Ref r) {
     Ir *ir = z->f->p->ir;
     for (int i = 0; i < z->ndrawn; i++) {
         if (z->drawn[i] != r) continue;
-        Val p = l_at(u, z->f->row_slot[i], l_mul(u, z->axis[z->k->rank - 1], u->lanes));
+        Val point = z->axis[z->k->rank - 1];
+        if (z->step > 1) point = LLVMBuildUDiv(u->b, point, l_int(u, z->step), "");
+        Val p = l_at(u, z->f->row_slot[i], l_mul(u, point, u->lanes));
         return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, u->vec, p, u->align));
     }
     if (z->across && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)(z->k->rank - 1))) return random_by_lane(z, r);
@@ -127,6 +137,7 @@ Val ll_node(Nest *z, Ref r) {
     const Node *n = NODE(ir, r);
     int level = f->level[r];
     const KKept *kept = ll_kept(z, r);
+    if (is_known_test(z, r)) return l_bool(f->u, true);
     if (kept) return ll_kept_value(z, kept);
     ll_at_level(z, level);
     switch (n->op) {
@@ -170,7 +181,7 @@ static void order_root(Nest *z, Ref root) {
         Ref r = stack.data[stack.n - 1];
         if (f->seen[r] == f->stamp) {                   /* operands are done */
             f->seen[r]++;
-            f->level[r] = ll_node_level(z, r);
+            f->level[r] = is_known_test(z, r) ? 0 : ll_node_level(z, r);
             vec_push(&f->order, r);
         }
         if (f->seen[r] > f->stamp) {
@@ -179,7 +190,7 @@ static void order_root(Nest *z, Ref root) {
         }
         f->seen[r] = f->stamp;
         const Node *n = NODE(ir, r);
-        bool leaf = n->op == SC_READ || ll_kept(z, r);
+        bool leaf = n->op == SC_READ || ll_kept(z, r) || is_known_test(z, r);
         for (int i = (int)n->nargs - 1; i >= 0 && !leaf; i--)
             if (f->seen[NARG(ir, r, i)] < f->stamp) vec_push(&stack, NARG(ir, r, i));
     }
@@ -419,10 +430,10 @@ static void end_point(Nest *z) {
     Unit *u = f->u;
     if (!rows_are_cut(z)) return;
     l_goto_end(u, z->here);
-    Val next = l_add(u, z->axis[z->k->rank - 1], l_int(u, 1));
+    Val next = l_add(u, z->axis[z->k->rank - 1], l_int(u, z->step));
     Val last = l_load(u, u->i64, z->part_end, 8), number = l_load(u, u->i64, z->part, 8);
     BasicBlock end = l_block(f, "part"), after = l_block(f, "on");
-    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, next, last), end, after);
+    LLVMBuildCondBr(u->b, l_compare(u, z->step > 1 ? LLVMIntSGE : LLVMIntEQ, next, last), end, after);
     l_goto_end(u, end);
     end_part(z, number);
     l_store(u, l_add(u, number, l_int(u, 1)), z->part, 8);
@@ -583,6 +594,72 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     z->here = l_here(f->u);
 }
 
+/* A part of the nest that is done where `on` is true. */
+typedef struct Case { BasicBlock after; } Case;
+
+static Case case_begin(Nest *z, Val on) {
+    Case c = {l_block(z->f, "left")};
+    BasicBlock run = l_block(z->f, "met");
+    LLVMBuildCondBr(z->f->u->b, on, run, c.after);
+    l_goto_end(z->f->u, run);
+    z->here = run;
+    return c;
+}
+
+static void case_end(Nest *z, const Case *c) {
+    l_goto_end(z->f->u, z->here);
+    LLVMBuildBr(z->f->u->b, c->after);
+    l_goto_end(z->f->u, c->after);
+    z->here = c->after;
+}
+
+/* The points of a segment that the kernel is restricted to: from the first one on in steps.
+ * Parts of rows are counted through, since a part may end in the segment before its end. */
+static void emit_stepped_segment(Nest *z, int64_t from, int64_t end) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    int inner = z->k->rank - 1;
+    bool one = end - from == 1, sure = end - from >= z->step;
+    z->range[inner] = (Range){from, end - 1};
+    z->axis[inner] = l_int(u, from);
+    z->nstreams = 0;
+    if (from == 0) parts_begin(z, 0);
+    l_goto_end(u, z->here);
+    Val ahead = l_sub(u, z->phase, l_int(u, from % z->step)), zero = l_int(u, 0);
+    ahead = l_select(u, l_compare(u, LLVMIntSLT, ahead, zero), l_add(u, ahead, l_int(u, z->step)), ahead);
+    Case c = {0};
+    if (!sure) c = case_begin(z, l_compare(u, LLVMIntSLT, ahead, l_int(u, end - from)));
+    if (one) emit_point(z);
+    else {
+        Loop l = ll_loop_open(f, l_add(u, ahead, l_int(u, from)), "point");
+        z->here = l.head;
+        z->axis[inner] = l.i;
+        emit_point(z);
+        l_goto_end(u, z->here);
+        Val next = l_add(u, l.i, l_int(u, z->step));
+        ll_loop_close(f, &l, next, l_compare(u, LLVMIntSLT, next, l_int(u, end)));
+        z->here = l_here(u);
+    }
+    if (!sure) case_end(z, &c);
+}
+
+/* Where the points of this row begin that the kernel is restricted to. */
+static Val find_phase(Nest *z) {
+    const KOnly *only = &z->k->only;
+    Place p = ll_place(z, &(Index){only->phase, IX_PERIODIC, only->every});
+    ll_at_level(z, p.level);
+    return p.at ? p.at : ll_affine_value(z, aff_get(z->f->p->ir, only->phase), p.shift);
+}
+
+/* Is the kernel restricted to this point of an axis that is not the innermost one? */
+static Val meets_phase(Nest *z, int axis) {
+    Unit *u = z->f->u;
+    Val phase = find_phase(z);
+    ll_at_level(z, axis + 1);
+    Val rest = LLVMBuildURem(u->b, z->axis[axis], l_int(u, z->k->only.every), "");
+    return l_compare(u, LLVMIntEQ, rest, phase);
+}
+
 /* The innermost axis: first what does not depend on it, at its levels. */
 static void emit_row(Nest *z) {
     Func *f = z->f;
@@ -595,12 +672,13 @@ static void emit_row(Nest *z) {
         Ref r = f->order.data[i];
         if (f->level[r] < z->k->rank) f->value[r] = ll_node(z, r);
     }
+    z->phase = z->step > 1 ? find_phase(z) : l_int(f->u, 0);
     ll_keep_rows(z);
     draw_rows(z);
     bool seldom = f->u->seldom;
     for (int i = 0; i + 1 < cuts.n; i++) {
         f->u->seldom = seldom || 8 * (cuts.at[i + 1] - cuts.at[i]) < z->length;
-        emit_segment(z, cuts.at[i], cuts.at[i + 1]);
+        (z->step > 1 ? emit_stepped_segment : emit_segment)(z, cuts.at[i], cuts.at[i + 1]);
     }
     f->u->seldom = seldom;
     ll_keep_end(z);
@@ -661,7 +739,11 @@ static void emit_axis(Nest *z, int axis) {
     else l = ll_loop_begin(f, 0, z->k->ext[axis], "axis"), z->axis[axis] = l.i;
     z->here = l_here(f->u);
     z->depth = axis + 1;
+    bool some_points = z->k->only.test && z->k->only.axis == axis;
+    Case c = {0};
+    if (some_points) c = case_begin(z, meets_phase(z, axis));
     emit_axis(z, axis + 1);
+    if (some_points) case_end(z, &c);
     bands_end(z, axis);
     l_goto_end(f->u, z->here);
     Val next = some ? l_add(f->u, l.i, l_int(f->u, 1)) : NULL;
@@ -697,11 +779,13 @@ static void nest_begin(Nest *z, Func *f, const KKernel *k) {
         z->range[a] = (Range){0, k->ext[a] - 1};
         z->axis[a] = l_int(f->u, 0);      /* until its loop is entered; for good when extent 1 */
     }
+    z->step = 1;
     if (k->rank) {
         int64_t n = k->ext[k->rank - 1];
         z->across = f->u->sites && reduce_parts(n) > 1;
         z->length = z->across ? n / REDUCE_PARTS : n;
         z->range[k->rank - 1].hi = z->length - 1;
+        z->step = kernel_step(k, z->across);
     }
 }
 

@@ -97,16 +97,16 @@ static Val call_vmath(Func *f, const char *name, const Val *args, int n) {
 static Val word(Unit *u, Val v) { return LLVMBuildTrunc(u->b, v, u->i32, ""); }
 
 /* Element s of lane l at out[s*lanes + l], s < nsites: for the chain of the lane, and
- * site site0 + s + l*apart. */
-void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t nsites, Val iteration, unsigned lanes, int64_t apart) {
+ * site site0 + s*every + l*apart. */
+void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t every, int64_t nsites, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
-    LLVMTypeRef params[11] = {u->ptr, u->i1, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
-    LLVMTypeRef type = LLVMFunctionType(u->none, params, 11, 0);
-    Val args[11] = {out, l_bool(u, aux & 1), l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
-                    word(u, iteration), word(u, site0), l_int32(u, apart), l_int(u, nsites)};
-    Val fn = ll_runtime_function(u, "lq_rand_spread", type);
+    LLVMTypeRef params[12] = {u->ptr, u->i1, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->none, params, 12, 0);
+    Val args[12] = {out, l_bool(u, aux & 1), l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
+                    word(u, iteration), word(u, site0), l_int32(u, apart), l_int32(u, every), l_int(u, nsites)};
+    Val fn = ll_runtime_function(u, "lq_rand_every", type);
     l_enum_attr(u, fn, 2, "zeroext", 0);
-    LLVMBuildCall2(u->b, type, fn, args, 11, "");
+    LLVMBuildCall2(u->b, type, fn, args, 12, "");
 }
 
 /* What was drawn, in the precision of the kernel; a uniform number stays below 1. */
@@ -119,7 +119,7 @@ Val ll_drawn(Func *f, uint32_t aux, Val v) {
 
 Val ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
-    ll_fill_random(f, aux, f->call_slot[0], site, 1, iteration, lanes, apart);
+    ll_fill_random(f, aux, f->call_slot[0], site, 1, 1, iteration, lanes, apart);
     return ll_drawn(f, aux, lanes == u->lanes ? l_load(u, u->vec, f->call_slot[0], u->align) : l_load(u, u->f64, f->call_slot[0], 8));
 }
 

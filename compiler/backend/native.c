@@ -143,7 +143,7 @@ static bool make_objects(Making *m, int n, char *err, size_t errlen) {
 #define SYMBOLS(S)                                                                        \
     S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
     S(lqm_lgamma) S(lqm_digamma) S(lqmf_lgamma) S(lqmf_digamma)                           \
-    S(lq_rand_spread) S(lq_parallel) S(lq_workers)                                                      \
+    S(lq_rand_every) S(lq_parallel) S(lq_workers)                                                      \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)            \
     S(fmaf) S(floorf) S(rintf)
 

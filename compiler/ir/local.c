@@ -626,12 +626,21 @@ static bool colours_work(const Local *w, const Conflicts *c, const int64_t *a, i
     return true;
 }
 
-/* Tries all coefficients below m; `left` bounds the whole search. */
-static bool search(const Local *w, const Conflicts *c, int64_t m, int64_t *a, int64_t *left) {
+/* Is the coefficient of the last axis that takes part 1?  Then a colour is every m-th place along
+ * that axis, in all rows, which makes the simplest loops. */
+static bool ends_in_one(const Local *w, const int64_t *a) {
+    int d = w->rank - 1;
+    while (d >= 0 && a[d] == 0) d--;
+    return d >= 0 && a[d] == 1;
+}
+
+/* Tries all coefficients below m, or the simple ones; `left` bounds the whole search. */
+static bool search(const Local *w, const Conflicts *c, int64_t m, bool simple, int64_t *a, int64_t *left) {
     for (int d = 0; d < w->rank; d++) a[d] = 0;
     for (;;) {
-        if (--*left < 0) return false;
-        if (colours_work(w, c, a, m)) return true;
+        bool looked = !simple || ends_in_one(w, a);
+        if (looked && --*left < 0) return false;
+        if (looked && colours_work(w, c, a, m)) return true;
         int d = w->rank - 1;
         while (d >= 0 && ++a[d] == m) a[d--] = 0;
         if (d < 0) return false;
@@ -651,7 +660,7 @@ bool ir_colouring(Ir *ir, Ref S, Ref q, int64_t *a, int64_t *m, LocalError *err)
     int64_t left = 2000000, all = ir_elements(ir, q);
     bool found = false;
     for (*m = 1; !w.why && !found && *m < all && left > 0; ++*m) {
-        found = search(&w, &conflicts, *m, a, &left);
+        found = search(&w, &conflicts, *m, true, a, &left) || search(&w, &conflicts, *m, false, a, &left);
         if (found) break;
     }
     if (!w.why && !found) {

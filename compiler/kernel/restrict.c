@@ -29,15 +29,56 @@ static int64_t inverse(int64_t a, int64_t m) {
 
 /* ---- the class ------------------------------------------------------------------------ */
 
-/* A side of the equation: an index, or a whole number. */
-static bool side(Ir *ir, Ref r, Index *out) {
-    double v;
-    if (NODE(ir, r)->op == SC_IDX) {
-        *out = *NIDX(ir, r, 0);
-        return out->mode == IX_EXACT || out->mode == IX_PERIODIC;
-    }
-    if (!ir_is_const(ir, r, &v) || !(v > -MOST_MODULUS && v < MOST_MODULUS) || v != (double)(int64_t)v) return false;
-    *out = (Index){aff_const(ir, (int64_t)v), IX_EXACT, 0};
+static bool whole(const Ir *ir, Ref r, int64_t *v) {
+    double x;
+    if (!ir_is_const(ir, r, &x) || !(x > -MOST_MODULUS && x < MOST_MODULUS) || x != (double)(int64_t)x) return false;
+    *v = (int64_t)x;
+    return true;
+}
+
+/* The space of the axes that a truth value is looked at over. */
+typedef struct Axes { Ir *ir; int rank; const int64_t *ext; } Axes;
+
+/* The number of an axis, or a loop: below 2^30, so that what follows is exact. */
+static bool number(const Axes *x, Ref r, Aff *out) {
+    int64_t lo, hi;
+    if (NODE(x->ir, r)->op != SC_IDX || NIDX(x->ir, r, 0)->mode != IX_EXACT) return false;
+    *out = NIDX(x->ir, r, 0)->aff;
+    ir_aff_range(x->ir, *out, x->rank, x->ext, &lo, &hi);
+    return lo > -MOST_MODULUS && hi < MOST_MODULUS;
+}
+
+static bool multiple(const Axes *x, Ref a, Ref b, Aff *out) {
+    enum { MOST_FACTOR = 1 << 20 };
+    int64_t c;
+    if (!whole(x->ir, a, &c)) { Ref t = a; a = b, b = t; }
+    if (!whole(x->ir, a, &c) || c >= MOST_FACTOR || c <= -MOST_FACTOR || !number(x, b, out)) return false;
+    *out = aff_scale(x->ir, *out, c);
+    return true;
+}
+
+/* An affine form in place of arithmetic with whole numbers, which is exact. */
+static bool whole_affine(const Axes *x, Ref r, int depth, Aff *out) {
+    enum { MOST_DEPTH = 3 };
+    Ir *ir = x->ir;
+    Op op = (Op)NODE(ir, r)->op;
+    int64_t c;
+    Aff a, b;
+    if (whole(ir, r, &c)) { *out = aff_const(ir, c); return true; }
+    if (number(x, r, out)) return true;
+    if (depth == MOST_DEPTH || (op != SC_ADD && op != SC_SUB && op != SC_MUL && op != SC_FMA)) return false;
+    if (op == SC_MUL) return multiple(x, NARG(ir, r, 0), NARG(ir, r, 1), out);
+    if (op == SC_FMA ? !multiple(x, NARG(ir, r, 0), NARG(ir, r, 1), &a) : !whole_affine(x, NARG(ir, r, 0), depth + 1, &a)) return false;
+    if (!whole_affine(x, NARG(ir, r, op == SC_FMA ? 2 : 1), depth + 1, &b)) return false;
+    *out = aff_add(ir, a, op == SC_SUB ? aff_scale(ir, b, -1) : b);
+    return true;
+}
+
+/* A side of the equation. */
+static bool side(const Axes *x, Ref r, Index *out) {
+    *out = (Index){0, IX_EXACT, 0};
+    if (NODE(x->ir, r)->op != SC_IDX || NIDX(x->ir, r, 0)->mode != IX_PERIODIC) return whole_affine(x, r, 0, &out->aff);
+    *out = *NIDX(x->ir, r, 0);
     return true;
 }
 
@@ -45,7 +86,8 @@ static bool side(Ir *ir, Ref r, Index *out) {
 static int64_t equation(Ir *ir, Ref test, int rank, const int64_t *ext, Aff *d) {
     Index a, b;
     int64_t lo, hi;
-    if (NODE(ir, test)->op != SC_EQ || !side(ir, NARG(ir, test, 0), &a) || !side(ir, NARG(ir, test, 1), &b)) return 0;
+    Axes x = {ir, rank, ext};
+    if (NODE(ir, test)->op != SC_EQ || !side(&x, NARG(ir, test, 0), &a) || !side(&x, NARG(ir, test, 1), &b)) return 0;
     if (a.mode == IX_EXACT) { Index c = a; a = b, b = c; }
     *d = aff_add(ir, a.aff, aff_scale(ir, b.aff, -1));
     if (a.mode == IX_EXACT) {                 /* no turns: modulo more than the two can differ by */
@@ -123,17 +165,25 @@ static int64_t weight(const Ir *ir, const KOnly *only, int axis) {
     return axis == only->axis ? 1 : -aff_coef(ir, only->phase, (Sym)axis);
 }
 
-/* Can base plus the turns of the indices from number d on be a multiple of m? */
-static bool meets(const Ir *ir, const KOnly *only, int rank, const int64_t *ext, Ref read, int d, int64_t base, int *left) {
+/* Is index d, less t turns, the own coordinate? */
+static bool is_own_coordinate(const Ir *ir, const Index *ix, int d, int64_t t, const int64_t *ext) {
+    const Affine *f = aff_get(ir, ix->aff);
+    return ext[d] == 1 || (f->n == 1 && f->t[0].sym == (Sym)d && f->t[0].c == 1 && f->k == t * ix->n);
+}
+
+/* Can base plus the turns of the indices from number d on be a multiple of m?  Unless the
+ * element is the own one (own: as far as the indices before d say), by way of turns. */
+static bool meets(const Ir *ir, const KOnly *only, int rank, const int64_t *ext, Ref read, int d, bool own, int64_t base, int *left) {
     if (--*left < 0) return true;
-    if (d == rank) return base == 0;
+    if (d == rank) return base == 0 && !own;
     const Index *ix = NIDX(ir, read, d);
-    int64_t lo, hi, n = ix->n, step = mod(weight(ir, only, d) * n, only->every);
+    int64_t lo, hi, n = ix->n, first = 0, last = 0, step = mod(weight(ir, only, d) * n, only->every);
     ir_aff_range(ir, ix->aff, rank, ext, &lo, &hi);
-    if ((ix->mode != IX_PERIODIC && ix->mode != IX_ANTIPERIODIC) || step == 0) return meets(ir, only, rank, ext, read, d + 1, base, left);
-    int64_t first = (lo - mod(lo, n)) / n, last = (hi - mod(hi, n)) / n;
-    for (int64_t t = first; t <= last; t++)
-        if (meets(ir, only, rank, ext, read, d + 1, mod(base - mod(t, only->every) * step, only->every), left)) return true;
+    if (ix->mode == IX_PERIODIC || ix->mode == IX_ANTIPERIODIC) first = (lo - mod(lo, n)) / n, last = (hi - mod(hi, n)) / n;
+    for (int64_t t = first; t <= last; t++) {
+        int64_t there = mod(base - mod(t, only->every) * step, only->every);
+        if (meets(ir, only, rank, ext, read, d + 1, own && is_own_coordinate(ir, ix, d, t, ext), there, left)) return true;
+    }
     return false;
 }
 
@@ -155,7 +205,7 @@ bool kernel_reads_apart(const Ir *ir, const KOnly *only, int rank, const int64_t
     }
     for (int a = 0; a < rank; a++)
         if (ext[a] > 1 && coef[a] % only->every) return false;
-    return !meets(ir, only, rank, ext, read, 0, mod(base, only->every), &left);
+    return !meets(ir, only, rank, ext, read, 0, true, mod(base, only->every), &left);
 }
 
 /* ---- what an executor makes of it --------------------------------------------------------------- */

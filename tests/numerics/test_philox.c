@@ -101,7 +101,7 @@ static void any_grouping(void)
         }
 }
 
-/* Lanes some sites apart: against single values, over all parities and lengths. */
+/* Sites and lanes some sites apart: against single values, over all parities and lengths. */
 static void lanes_apart(void)
 {
     static double row[40 * 16];
@@ -111,16 +111,18 @@ static void lanes_apart(void)
     for (int k = 0; k < 4000; k++) {
         int lanes = (int[]){1, 2, 4, 8, 16}[k % 5], nsites = k / 5 % 40;
         uint32_t apart = (uint32_t)k / 7 % 13, site0 = (uint32_t)k / 3 % 5 + (k % 100 ? 0 : UINT32_MAX - 20);
+        uint32_t every = k % 3 ? (uint32_t)k / 11 % 6 : 1;
         for (int i = 0; i < 40 * 16; i++) row[i] = 99;
-        lq_rand_spread(row, k & 1, lanes, chains, 1, 2, 3, 4, site0, apart, nsites);
+        if (every == 1) lq_rand_spread(row, k & 1, lanes, chains, 1, 2, 3, 4, site0, apart, nsites);
+        else lq_rand_every(row, k & 1, lanes, chains, 1, 2, 3, 4, site0, apart, every, nsites);
         for (int s = 0; s < 40; s++)
             for (int l = 0; l < lanes; l++) {
                 double want = 99;
-                if (s < nsites) (k & 1 ? lq_rand_normal : lq_rand_uniform)(&want, 1, chains, 1, 2, 3, 4, site0 + (uint32_t)s + (uint32_t)l * apart);
+                if (s < nsites) (k & 1 ? lq_rand_normal : lq_rand_uniform)(&want, 1, chains, 1, 2, 3, 4, site0 + (uint32_t)s * every + (uint32_t)l * apart);
                 wrong += memcmp(&want, &row[s * lanes + l], 8) != 0;
             }
     }
-    check(!wrong, "lanes some sites apart: the values of their sites, and nothing else is written (%d differ)", wrong);
+    check(!wrong, "sites and lanes some sites apart: the values of their sites, and nothing else is written (%d differ)", wrong);
 }
 
 /* Single precision: the double numbers rounded. */
