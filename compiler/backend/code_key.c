@@ -88,7 +88,7 @@ static void put_kernel(CodeKey *k, const KProgram *p, ScalarWalk *w, const KKern
         put(k, w->place[v->here]), put(k, w->place[v->before]), put(k, (uint64_t)v->axis), put(k, (uint64_t)v->buf), put(k, (uint64_t)v->lot);
     }
     put(k, kernel->only.test ? w->place[kernel->only.test] : 0);
-    if (kernel->only.test) put(k, (uint64_t)kernel->only.axis), put(k, (uint64_t)kernel->only.every), put_affine(k, p->ir, kernel->only.phase);
+    if (kernel->only.test) put(k, kernel->only.everywhere), put(k, (uint64_t)kernel->only.axis), put(k, (uint64_t)kernel->only.every), put_affine(k, p->ir, kernel->only.phase);
     put(k, (uint64_t)kernel->nroots);
     for (int i = 0; i < kernel->nroots; i++) {
         const KRoot *r = &kernel->roots[i];

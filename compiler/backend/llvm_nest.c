@@ -13,9 +13,15 @@ enum { MAX_SEGMENTS = 16, MOST_PHASES = 64 };
 
 /* ---- scalar nodes ------------------------------------------------------------ */
 
+/* Does the kernel leave out points of this axis, which is not the innermost one? */
+static bool steps_over(const Nest *z, int axis) {
+    const KOnly *only = &z->k->only;
+    return only->test && !only->everywhere && only->axis == axis && axis < z->k->rank - 1;
+}
+
 /* What restricts the kernel is true wherever it is evaluated, when no other points are. */
 static bool is_known_test(const Nest *z, Ref r) {
-    return r == z->k->only.test && (z->step > 1 || z->k->only.axis < z->k->rank - 1);
+    return r == z->k->only.test && (z->step > 1 || steps_over(z, z->k->only.axis));
 }
 
 /* Does the node differ from lane to lane, since lanes are sites? */
@@ -739,7 +745,7 @@ static void emit_axis(Nest *z, int axis) {
     else l = ll_loop_begin(f, 0, z->k->ext[axis], "axis"), z->axis[axis] = l.i;
     z->here = l_here(f->u);
     z->depth = axis + 1;
-    bool some_points = z->k->only.test && z->k->only.axis == axis;
+    bool some_points = steps_over(z, axis);
     Case c = {0};
     if (some_points) c = case_begin(z, meets_phase(z, axis));
     emit_axis(z, axis + 1);

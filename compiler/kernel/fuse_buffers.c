@@ -356,7 +356,8 @@ static bool never_read(const Plan *pl, const Item *it) {
     return n->last == NEVER && !n->taken && !n->output;
 }
 
-/* Restricted: all items are, to the same points, and maps have taken the place of what they replace. */
+/* Restricted: all items are, to the same points.  These alone are wanted when maps have taken the
+ * place of what they replace. */
 static void restrict_kernel(Plan *pl, KKernel *k, Ref test) {
     KOnly only;
     Ref old;
@@ -364,7 +365,7 @@ static void restrict_kernel(Plan *pl, KKernel *k, Ref test) {
     for (int i = 0; i < k->nroots; i++) {
         const KRoot *r = &k->roots[i];
         if (!kernel_only_test(pl->ir, r->expr, k->rank, k->ext, r->op, test, &old)) return;
-        if (!r->nred && pl->p->buf_of[old] != r->buf) return;
+        only.everywhere |= !r->nred && pl->p->buf_of[old] != r->buf;
     }
     k->only = only;
 }

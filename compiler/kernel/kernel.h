@@ -66,6 +66,7 @@ typedef struct KKept { Ref here, before; int axis, buf; int64_t lot; } KKept;
  * test is false for the element that is read. */
 typedef struct KOnly {
     Ref     test;            /* 0: not restricted */
+    bool    everywhere;      /* some root takes the old value from another buffer: no point is left out */
     int     axis;
     int64_t every;
     Aff     phase;

@@ -200,7 +200,7 @@ static void print_kernel(KPrinter *k, const KKernel *kernel, int indent, double 
     text_printf(out, "%*s%s [", indent, "", kernel->name ? kernel->name : "kernel");
     for (int i = 0; i < kernel->rank; i++) text_printf(out, "%s%lld", i ? "," : "", (long long)kernel->ext[i]);
     text_printf(out, "]");
-    if (kernel->only.test) {
+    if (kernel->only.test && !kernel->only.everywhere) {
         text_printf(out, ", only a%d = ", kernel->only.axis);
         print_affine(k->p->ir, kernel->only.phase, out);
         text_printf(out, " mod %lld", (long long)kernel->only.every);

@@ -166,7 +166,7 @@ static bool check_only(const KVerify *v, const KKernel *k)
     for (int i = 0; i < k->nroots; i++) {
         const KRoot *r = &k->roots[i];
         bool good = kernel_only_test(v->p->ir, r->expr, k->rank, k->ext, r->op, k->only.test, &old) != 0;
-        good = good && (r->nred ? only.axis >= k->rank - r->nred : v->p->buf_of[old] == r->buf && !r->ahead);
+        good = good && (r->nred ? only.axis >= k->rank - r->nred : (k->only.everywhere || v->p->buf_of[old] == r->buf) && !r->ahead);
         if (!good) return fail(v, k->name, "root %d changes points that the kernel is not restricted to", i);
     }
     return true;

@@ -219,7 +219,7 @@ static int64_t shortest_part(const KKernel *k) {
 }
 
 int64_t kernel_step(const KKernel *k, bool across) {
-    if (!k->only.test || k->only.axis != k->rank - 1) return 1;
+    if (!k->only.test || k->only.everywhere || k->only.axis != k->rank - 1) return 1;
     int64_t n = k->ext[k->rank - 1];
     if (across) return n / REDUCE_PARTS % k->only.every ? 1 : k->only.every;      /* alike in all parts, or not */
     return shortest_part(k) < n && shortest_part(k) < k->only.every ? 1 : k->only.every;
@@ -228,7 +228,7 @@ int64_t kernel_step(const KKernel *k, bool across) {
 double kernel_points(const KKernel *k, bool across) {
     double n = 1;
     for (int a = 0; a < k->rank; a++) n *= (double)k->ext[a];
-    if (!k->only.test || k->rank == 0) return n;
+    if (!k->only.test || k->only.everywhere) return n;
     bool outer = k->only.axis < k->rank - 1;
     int64_t every = outer ? k->only.every : kernel_step(k, across);
     if (every > k->ext[k->only.axis]) every = k->ext[k->only.axis];     /* a look at each row at least */
