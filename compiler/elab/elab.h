@@ -401,6 +401,7 @@ typedef struct PlotCurve {
     const char *label;
     SampleTask *sample;
     int         primary;             /* histogram, history: series of this primary */
+    const char *monitor;             /* or of what the method watches */
     ReportTask *report;              /* a derived quantity, with errors */
     ReportTask *error;               /* given beside it, or NULL: its own */
     int         count;               /* lines: how many configurations */

@@ -565,7 +565,24 @@ static bool is_map(Elab *e, const Expr *x, int primary) {
     return false;
 }
 
-static bool plan_series_curve(Elab *e, const Expr *x, PlotCurve *c) {
+/* history("dH"): what the method of the last task watches, by the name that it has there. */
+static void plan_monitor(Elab *e, const Plan *p, const Expr *x, PlotCurve *c) {
+    const char *names[64];
+    int n = 0;
+    c->sample = NULL;
+    for (int i = 0; i < p->tasks.n; i++)
+        if (p->tasks.data[i]->kind == TASK_SAMPLE) c->sample = p->tasks.data[i]->sample;
+    for (int i = 0; c->sample && i < c->sample->frame.monitors.n && n < LQ_COUNT(names); i++) names[n++] = c->sample->frame.monitors.data[i].name;
+    for (int i = 0; i < n; i++)
+        if (!strcmp(names[i], x->name)) c->monitor = names[i];
+    if (c->monitor || e->no_sample) return;
+    Diag *d = c->sample ? elab_error(e, "E0322", x->at, "`%s` watches nothing called `%s`", c->sample->method, x->name)
+                        : elab_error(e, "E0322", x->at, "nothing is watched before this: there is no `%s`", x->name);
+    const char *near = diag_nearest(x->name, names, n);
+    if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
+}
+
+static bool plan_series_curve(Elab *e, const Plan *p, const Expr *x, PlotCurve *c) {
     static const struct { const char *name; PlotKind kind; } kinds[] = {
         {"histogram", PLOT_HISTOGRAM}, {"density", PLOT_HISTOGRAM}, {"history", PLOT_HISTORY},
         {"paths", PLOT_LINES}, {"lines", PLOT_LINES}, {"map", PLOT_MAP}};
@@ -575,7 +592,11 @@ static bool plan_series_curve(Elab *e, const Expr *x, PlotCurve *c) {
         int64_t count = 5;
         c->primary = -1;
         if (x->n < 1 || x->n > 2) elab_error(e, "E0217", x->at, "`%s` takes what is plotted, and perhaps how many curves", x->a->name);
-        else if (x->n == 1 || elab_int(e, e->globals, x->list[1], "a number of curves", 1, 64, &count)) c->primary = primary_of(e, x->list[0]);
+        else if (x->list[0]->kind == EX_STR && (kinds[i].kind == PLOT_HISTORY || kinds[i].kind == PLOT_HISTOGRAM)) {
+            c->kind = kinds[i].kind, c->label = x->list[0]->name;
+            plan_monitor(e, p, x->list[0], c);
+            return true;
+        } else if (x->n == 1 || elab_int(e, e->globals, x->list[1], "a number of curves", 1, 64, &count)) c->primary = primary_of(e, x->list[0]);
         c->kind = kinds[i].kind, c->count = (int)count, c->sample = e->sample;
         c->label = x->n ? expr_text(e, x->list[0]) : "";
         if (c->kind == PLOT_MAP && c->primary >= 0 && !is_map(e, x, c->primary)) c->primary = -1;
@@ -622,8 +643,8 @@ static void plan_plot(Model *m, Plan *p, const Decl *d) {
     for (int i = 0; i < d->nlist; i++) {
         const Expr *x = d->list[i];
         PlotCurve c = {.label = expr_text(e, x), .primary = -1, .kind = PLOT_REPORT, .sample = e->sample};
-        if (plan_series_curve(e, x, &c)) {
-            if (c.primary >= 0) vec_push(&t->curves, c);
+        if (plan_series_curve(e, p, x, &c)) {
+            if (c.primary >= 0 || c.monitor) vec_push(&t->curves, c);
         } else if (plan_errors(p, t, d, x, &c) || (c.report = plotted(p, t, d, x))) {
             if (c.report) vec_push(&t->curves, c);
         }

@@ -39,12 +39,25 @@ static int64_t real_elements(const SampleData *data, int primary) {
 
 /* ==== what is drawn ========================================================================== */
 
+/* What was measured, or what the method watched; n: elements of the real part. */
+static const Series *series_of(const Drawing *d, const PlotCurve *c, const SampleData **data, int64_t *n) {
+    *n = 1;
+    if (c->monitor) {
+        *data = c->sample->index < d->r->samples.n ? d->r->samples.data[c->sample->index] : NULL;
+        return *data ? sample_stat(*data, c->monitor) : NULL;
+    }
+    if (!(*data = data_of(d, c))) return NULL;
+    *n = real_elements(*data, c->primary);
+    return &(*data)->primaries[c->primary];
+}
+
 /* All chains, draws and elements together. */
 static void draw_histogram(Drawing *d, const PlotCurve *c) {
-    const SampleData *data = data_of(d, c);
-    if (!data) return;
-    const Series *s = &data->primaries[c->primary];
-    int64_t n = real_elements(data, c->primary), rows = data->chains * s->draws;
+    const SampleData *data;
+    int64_t n;
+    const Series *s = series_of(d, c, &data, &n);
+    if (!s) return;
+    int64_t rows = data->chains * s->draws;
     double *pool = array(d, rows * n);
     for (int64_t i = 0; i < rows; i++) memcpy(pool + i * n, s->data + i * s->n, (size_t)n * sizeof *pool);
     int64_t bins = histogram_bins(pool, rows * n);
@@ -56,9 +69,10 @@ static void draw_histogram(Drawing *d, const PlotCurve *c) {
 
 /* The first element, chain by chain. */
 static void draw_history(Drawing *d, const PlotCurve *c) {
-    const SampleData *data = data_of(d, c);
-    if (!data) return;
-    const Series *s = &data->primaries[c->primary];
+    const SampleData *data;
+    int64_t n;
+    const Series *s = series_of(d, c, &data, &n);
+    if (!s) return;
     double *x = array(d, s->draws);
     for (int64_t i = 0; i < s->draws; i++) x[i] = (double)(i * s->stride);
     for (int64_t chain = 0; chain < data->chains && chain < HISTORY_CHAINS; chain++) {

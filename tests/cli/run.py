@@ -561,6 +561,7 @@ plot G { title = "correlator <G>"  ylabel = "G(t)"  xlabel = "t"  xunit = "fm"  
 plot 1/w, w^2 for w in W { log = xy, yunit = "GeV" }
 plot errors(D[t], s[t]), D[t]/2 for t in T { log = y }
 plot map(phi), wave
+plot history("dH"), histogram("dH") { style = line }
 """), "--plot", "--seed", "2", env={"COLUMNS": "80", "LC_ALL": "C.UTF-8"})
         texts = {}
         for name in ("G", "1-w", "D-t", "map-phi", "wave"):
@@ -571,6 +572,8 @@ plot map(phi), wave
         self.assertTrue({"D[t]", "D[t]/2"} <= set(texts["D-t"]), texts["D-t"])
         self.assertTrue({"phi", "x[0]", "x[1]"} <= set(texts["map-phi"]), texts["map-phi"])
         self.assertTrue({"V", "W", "0.4", "0.8"} <= set(texts["wave"]), texts["wave"])
+        for kind in ("history", "histogram"):
+            self.assertIn("dH", "".join(self.svg(os.path.join(self.folder, f"model.{kind}-dH.svg")).itertext()))
         for word in ("correlator <G>", "t [fm]", "w^2", "[GeV]", "D[t]/2", "x[1]"):
             self.assertIn(word, done.err)
         plain = self.report(self.write(MODEL + CORRELATOR + "plot G { style = points }\n"), "--seed", "2")
