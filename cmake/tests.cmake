@@ -132,7 +132,7 @@ if(FUZZ_CC)
   endif()
 endif()
 if(FUZZ_WORKS)
-  set(FUZZ_SOURCES compiler/front/ast.c compiler/front/diag.c compiler/front/parse.c compiler/front/source.c compiler/front/words.c runtime/base.c tests/fuzz/front_fuzz.c)
+  set(FUZZ_SOURCES compiler/front/ast.c compiler/front/diag.c compiler/front/parse.c compiler/front/source.c compiler/front/words.c compiler/front/lexemes.c compiler/front/format.c runtime/base.c tests/fuzz/front_fuzz.c)
   list(TRANSFORM FUZZ_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
   file(GLOB FRONT_HEADERS compiler/front/front.h compiler/front/parse.h compiler/front/diag.def compiler/front/words.def runtime/base.h)
   add_custom_command(OUTPUT ${TEST_BIN}/front_fuzz
