@@ -54,9 +54,12 @@
 
 enum { FLIGHT = 4 };
 
-/* What stays for a call: the other counters, round keys; those of chains by vector. */
+/* What stays for a call: the other counters, round keys; those of chains by vector.  Only
+ * the block varies: the product of the draw in the first round, and with it that of the
+ * first word in the second, are the same for all blocks.  `fixed`: the second word after
+ * the first round and, by vector, what the second makes of the first. */
 typedef struct VKeys {
-    T_U step, draw, iter, seed[ROUNDS], chain[2][ROUNDS];
+    T_U iter, fixed, seed[ROUNDS], chain[2][ROUNDS], third[2], fourth;
 } VKeys;
 
 LQ_INLINE T_U v_widen(const uint32_t words[8])
@@ -66,12 +69,17 @@ LQ_INLINE T_U v_widen(const uint32_t words[8])
 
 LQ_INLINE void v_keys(VKeys *k, const Fill *f, int nvectors)
 {
-    k->step = U_OF(f->d.step), k->draw = U_OF(f->d.draw), k->iter = U_OF(f->d.iter);
+    k->iter = U_OF(f->d.iter);
     for (int r = 0; r < ROUNDS; r++) k->seed[r] = U_OF(f->d.seed + (uint32_t)r * 0x9E3779B9u);
     for (int v = 0; v < nvectors; v++) {
         k->chain[v][0] = f->lanes == 1 ? U_OF(f->chains[0]) : v_widen(f->chains + 8 * v);
         for (int r = 1; r < ROUNDS; r++) k->chain[v][r] = U_ADD(k->chain[v][r - 1], U_OF(0xBB67AE85u));
     }
+    T_U c[4] = {U_OF(0), U_OF(f->d.step), U_OF(f->d.draw), k->iter};
+    v_round(c, k->seed[0], k->chain[0][0]);
+    k->fixed = c[1] ^ k->seed[1];
+    k->fourth = U_MUL(c[0], U_OF(0xD2511F53u));
+    for (int v = 0; v < nvectors; v++) k->third[v] = U_SHR(k->fourth, 32) ^ k->chain[v][1];
 }
 
 /* n <= FLIGHT pairs of vectors; vector i is for chains of number (i + v) % nvectors. */
@@ -79,9 +87,16 @@ LQ_INLINE void v_pairs(const VKeys *k, bool normal, int n, int nvectors, int v, 
 {
     T_U c[FLIGHT][4];
 #pragma GCC unroll 4
-    for (int i = 0; i < n; i++) c[i][0] = block[i], c[i][1] = k->step, c[i][2] = k->draw, c[i][3] = k->iter;
-#pragma GCC unroll 10
-    for (int r = 0; r < ROUNDS; r++)
+    for (int i = 0; i < n; i++) {
+        const int w = (i + v) % nvectors;
+        T_U first = U_MUL(block[i], U_OF(0xD2511F53u));
+        c[i][1] = U_MUL(U_XOR3(U_SHR(first, 32), k->iter, k->chain[w][0]), U_OF(0xCD9E8D57u));
+        c[i][0] = U_SHR(c[i][1], 32) ^ k->fixed;
+        c[i][2] = first ^ k->third[w];
+        c[i][3] = k->fourth;
+    }
+#pragma GCC unroll 8
+    for (int r = 2; r < ROUNDS; r++)
 #pragma GCC unroll 4
         for (int i = 0; i < n; i++) v_round(c[i], k->seed[r], k->chain[(i + v) % nvectors][r]);
 #pragma GCC unroll 4
@@ -140,11 +155,16 @@ LQ_INLINE void v_fill_lanes(const Fill *f, bool normal, int nvectors)
     T_U start[2];
     __mmask8 lanes[2][2] = {{0}};
     uint32_t site[16];
+    v_keys(&k, f, nvectors);
+    if (f->apart == 0 && f->site0 % 2 == 0) {        /* all lanes alike, as chains are */
+        start[0] = start[1] = U_OF(f->site0 >> 1);
+        v_lanes(f, &k, normal, nvectors, 0, true, lanes[0], start);
+        return;
+    }
     for (int l = 0; l < 8 * nvectors; l++) {
         site[l] = f->site0 + (uint32_t)l * f->apart;
         lanes[site[l] & 1][l / 8] |= (__mmask8)(1 << l % 8);
     }
-    v_keys(&k, f, nvectors);
     for (int v = 0; v < nvectors; v++) start[v] = U_SHR(v_widen(site + 8 * v), 1);
     for (int begin = 0; begin < 2; begin++)
         if (lanes[begin][0] | lanes[begin][1]) {
