@@ -9,7 +9,7 @@
  * references of 113 bits (tests/numerics/test_vmath.c bounds it), double and single:
  *
  *     exp          1.05 0.95    expm1        2.18 1.45    log          0.79 0.74
- *     log1p        0.75 0.74    sin          1.95 1.47    cos          2.39 2.16
+ *     log1p        0.75 0.74    sin          1.87 1.47    cos          2.39 2.16
  *     tan          2.21 1.90    sinh         2.35 1.88    cosh         1.40 1.29
  *     tanh         2.35 2.12    asin         2.18 1.70    acos         2.15 1.34
  *     atan         1.90 1.34    atan2        1.89 1.50    asinh        1.51 1.47

@@ -32,7 +32,7 @@
     0x1.2b584c6b42d6p-3)
 #define D_SIN_3 -0x1.5555555555555p-3
 #define D_SIN_TAIL \
-    VP_7(0x1.1111111111111p-7, -0x1.a01a01a019ceep-13, 0x1.71de3a551a5cap-19, \
+    VE_7(0x1.1111111111111p-7, -0x1.a01a01a019ceep-13, 0x1.71de3a551a5cap-19, \
     -0x1.ae64561ba7c03p-26, 0x1.61242791d2e82p-33, -0x1.ae5cf85ba0e42p-41, \
     0x1.8b0cbdf5af5b4p-49)
 #define D_SIN4_TAIL \

@@ -51,6 +51,11 @@
 #define VP_27(a, b, c, d, ...) v_fma(x4, VP_23(__VA_ARGS__), VP_4(a, b, c, d))
 #define VP_28(a, b, c, d, ...) v_fma(x4, VP_24(__VA_ARGS__), VP_4(a, b, c, d))
 
+/* By even and odd powers: not slower for this degree, and x4 is not wanted. */
+#define VE_7(a, b, c, d, e, f, g)                                                       \
+    v_fma(x, v_fma(x2, v_fma(x2, v_k(f), v_k(d)), v_k(b)),                              \
+          v_fma(x2, v_fma(x2, v_fma(x2, v_k(g), v_k(e)), v_k(c)), v_k(a)))
+
 /* A polynomial of vmath_coef.h as a function of x. */
 #define V_POLYNOMIAL(name, table)                             \
     VFN(vreal, name, vreal x)                                 \

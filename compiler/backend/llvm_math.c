@@ -122,18 +122,19 @@ static Val upper_half(Unit *u, Val v, bool upper) {
     return LLVMBuildShuffleVector(u->b, v, v, LLVMConstVector(lane, n), "");
 }
 
-/* The greatest of the bits of |a|, NaN being greater than all: of the two vectors of a pair,
- * lane by lane.  A comparison of integers leaves the units for multiply-adds alone. */
+/* Is |a| at least the limit, or not a number?  Of the two vectors of a pair the sum is asked,
+ * lane by lane: one is rare then, or nearly.  A sum and a comparison of integers, as which
+ * NaN is greater than all, leave the units for multiply-adds alone. */
 static Val trig_rare_bits(Machine *m, Val a) {
     Unit *u = m->u;
     Val limit = LLVMConstReal(lm_scalar(m->real), lm_scalar(m->real) == u->f64 ? D_TRIG_MAX : F_TRIG_MAX);
-    Val bits = LLVMBuildBitCast(u->b, lm_call(m, "llvm.fabs", a, NULL, NULL, 1), m->bits, "");
+    Val size = lm_call(m, "llvm.fabs", a, NULL, NULL, 1);
     LLVMTypeRef t = m->bits;
     if (l_is_vector(a) && LLVMGetVectorSize(t) * (lm_scalar(t) == u->i64 ? 8 : 4) > 64) {
-        Val half[2] = {upper_half(u, bits, false), upper_half(u, bits, true)};
-        t = LLVMTypeOf(half[0]);
-        bits = l_intrinsic(u, "llvm.umax", t, half, 2);
+        size = LLVMBuildFAdd(u->b, upper_half(u, size, false), upper_half(u, size, true), "");
+        t = LLVMVectorType(lm_scalar(t), LLVMGetVectorSize(LLVMTypeOf(size)));
     }
+    Val bits = LLVMBuildBitCast(u->b, size, t, "");
     return l_compare(u, LLVMIntUGE, bits, lm_splat(t, LLVMConstBitCast(limit, lm_scalar(t))));
 }
 
