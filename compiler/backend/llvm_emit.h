@@ -82,7 +82,7 @@ typedef struct Task {
 } Task;
 
 /* Random numbers of a row are drawn together up to this many doubles. */
-enum { MAX_ROW = 4096 };
+enum { MAX_ROW = 4096, NEAR_ROWS = 1024 };
 
 /* Reads of one row that are shifted against each other along the innermost axis: the
  * foremost is loaded, the others are what it was `lag` iterations ago. */
@@ -134,7 +134,8 @@ typedef struct Nest {
     Sum  *sum;                         /* by root */
     Val   part, part_end;              /* stack slots: number of the part of the row, its end */
     Stream stream[MAX_READS]; int nstreams;
-    Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots */
+    Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots, */
+    Val   drawn_at[4];                 /* those of this row there */
     bool  filling;                     /* makes what the first points are handed, and no root */
     bool  anew;                        /* kept values are being computed */
     Val   past[LL_MOST_KEPT];          /* by kept value: at the point before this one of the row */

@@ -88,10 +88,48 @@ static bool draws_row(const Nest *z, Ref r) {
            (z->across || !z->f->u->sites) && row_points(z) * z->f->u->lanes <= MAX_ROW && (z->step == 1 || z->step < z->length);
 }
 
+/* Short rows whose sites follow each other: so many are drawn by one call, which costs the
+ * less the more it draws; they stay in the nearest cache. */
+static int64_t rows_together(const Nest *z, Ref r) {
+    const Ir *ir = z->f->p->ir;
+    int inner = z->k->rank - 1, axis = inner - 1;
+    int64_t row = z->length * z->f->u->lanes, rows = 1;
+    if (axis < 0 || z->step > 1 || z->across || (axis == 0 && (z->sweep || z->from))) return 1;
+    if (aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)axis) != z->k->ext[inner] || aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)axis)) return 1;
+    while (2 * rows * row <= NEAR_ROWS && z->k->ext[axis] % (2 * rows) == 0) rows *= 2;
+    return rows;
+}
+
+/* Into the slot; returns where the numbers of this row are. */
+static Val draw_row(Nest *z, Ref r, Val slot) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    Ir *ir = f->p->ir;
+    int64_t rows = rows_together(z, r), row = z->length * u->lanes;
+    Val place = slot;
+    BasicBlock after = NULL;
+    l_goto_end(u, z->here);
+    if (rows > 1) {
+        Val number = LLVMBuildAnd(u->b, z->axis[z->k->rank - 2], l_int(u, rows - 1), "");
+        BasicBlock draw = l_block(f, "draw");
+        after = l_block(f, "row");
+        place = l_at(u, slot, l_mul(u, number, row));
+        LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, number, l_int(u, 0)), draw, after);
+        l_goto_end(u, z->here = draw);
+    }
+    Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
+    Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
+    ll_fill_random(f, NODE(ir, r)->aux, slot, site, z->step, rows > 1 ? rows * z->length : row_points(z), iteration, u->lanes,
+                   z->across ? z->length : 0);
+    if (!after) return place;
+    LLVMBuildBr(u->b, after);
+    l_goto_end(u, z->here = after);
+    return place;
+}
+
 /* Before the innermost loop, which stands at its first point: draws its random numbers. */
 static void draw_rows(Nest *z) {
     Func *f = z->f;
-    Ir *ir = f->p->ir;
     int inner = z->k->rank - 1;
     z->axis[inner] = z->phase;
     for (int i = 0; i < f->order.n && z->ndrawn < LQ_COUNT(z->drawn); i++) {
@@ -100,9 +138,7 @@ static void draw_rows(Nest *z) {
         l_goto_end(f->u, z->here);
         Val *slot = &f->row_slot[z->ndrawn];
         if (!*slot) *slot = l_alloca(f, LLVMArrayType2(f->u->f64, MAX_ROW), "drawn");
-        Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
-        Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-        ll_fill_random(f, NODE(ir, r)->aux, *slot, site, z->step, row_points(z), iteration, f->u->lanes, z->across ? z->length : 0);
+        z->drawn_at[z->ndrawn] = draw_row(z, r, *slot);
         z->drawn[z->ndrawn++] = r;
     }
 }
@@ -127,7 +163,7 @@ static Val emit_random(Nest *z, Ref r) {
         if (z->drawn[i] != r) continue;
         Val point = z->axis[z->k->rank - 1];
         if (z->step > 1) point = LLVMBuildUDiv(u->b, point, l_int(u, z->step), "");
-        Val p = l_at(u, z->f->row_slot[i], l_mul(u, point, u->lanes));
+        Val p = l_at(u, z->drawn_at[i], l_mul(u, point, u->lanes));
         return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, u->vec, p, u->align));
     }
     if (z->across && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)(z->k->rank - 1))) return random_by_lane(z, r);
