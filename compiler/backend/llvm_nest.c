@@ -94,7 +94,7 @@ static int64_t rows_together(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     int inner = z->k->rank - 1, axis = inner - 1;
     int64_t row = z->length * z->f->u->lanes, rows = 1;
-    if (axis < 0 || z->step > 1 || z->across || (axis == 0 && (z->sweep || z->from))) return 1;
+    if (axis < 0 || z->k->only.test || z->across || (axis == 0 && (z->sweep || z->from))) return 1;
     if (aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)axis) != z->k->ext[inner] || aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)axis)) return 1;
     while (2 * rows * row <= NEAR_ROWS && z->k->ext[axis] % (2 * rows) == 0) rows *= 2;
     return rows;
@@ -837,11 +837,38 @@ static void nest_end(Nest *z) {
     free(z->sum);
 }
 
+/* A kernel that is a choice: past it when its output stays as it is in all lanes.  Returns
+ * where that is, or NULL. */
+static BasicBlock skip_choice(Nest *z) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    Ref c;
+    if (!kernel_choice(f->p, z->k, &c) || f->level[c] > 0) return NULL;
+    ScalarWalk *w = scalar_walk_new(f->p->ir);
+    scalar_walk(w, 1, &c);
+    l_goto_end(u, z->here);
+    for (int i = 0; i < w->list.n; i++) f->value[w->list.data[i]] = ll_node(z, w->list.data[i]);
+    scalar_walk_free(w);
+    l_goto_end(u, z->here);
+    Val other = LLVMBuildNot(u->b, ll_as_truth(u, f->value[c]), "");
+    BasicBlock body = l_block(f, "choice"), after = l_block(f, "chosen");
+    LLVMBuildCondBr(u->b, ll_any_lane(u, other), body, after);
+    l_goto_end(u, body);
+    z->here = body;
+    return after;
+}
+
 /* All rows, or those from z->from to z->end. */
 static void emit_nest(Nest *z) {
     z->here = ll_next_block(z->f, z->k->name ? z->k->name : "kernel");
     order_nodes(z);
+    BasicBlock after = skip_choice(z);
     emit_axis(z, 0);
+    if (after) {
+        l_goto_end(z->f->u, z->here);
+        LLVMBuildBr(z->f->u->b, after);
+        l_goto_end(z->f->u, z->here = after);
+    }
     nest_end(z);
 }
 

@@ -640,6 +640,7 @@ KProgram *fuse_emit(Fuse *fu) {
     emit_program(&pl);
     p->nbufs = pl.bufs.n;
     p->bufs = pl.bufs.data;
+    kernel_choose(p, fu->f->out, fu->arena);
     kernel_share(p);
     make_lots(p, p->stmts, p->nstmts, 1);
     p->bufs = arena_alloc(fu->arena, (size_t)pl.bufs.n * sizeof *p->bufs + 1);

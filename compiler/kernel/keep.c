@@ -214,7 +214,7 @@ static void list_shapes(Keep *s) {
 void kernel_keep(const Ir *ir, KKernel *k, Arena *arena) {
     bool costly = false;
     k->kept = NULL, k->nkept = 0;
-    if (k->rank == 0) return;
+    if (k->rank == 0 || k->only.test) return;       /* restricted: the point before may be left out */
     Keep s = {.ir = ir, .walk = scalar_walk_new(ir), .k = k};
     walk_roots(s.walk, k);
     s.known = lq_alloc(((size_t)s.walk->list.n + 1) * sizeof *s.known);

@@ -197,6 +197,13 @@ bool kernel_reads_own(const Ir *ir, int rank, const int64_t *ext, Ref read);
 int64_t kernel_step(const KKernel *k, bool across);
 /* Points at which it evaluates the kernel. */
 double kernel_points(const KKernel *k, bool across);
+/* ==== choose.c: outputs that are one of two arrays ================================== */
+
+/* Lets a kernel that reads the first array store it into the output. */
+void kernel_choose(KProgram *p, const Ref *out, Arena *arena);
+/* Is the kernel out[x] = if c then out[x] else …, with c the same at all points?  It may be
+ * left out where c is true for all replicas. */
+bool kernel_choice(const KProgram *p, const KKernel *k, Ref *condition);
 
 /* ==== lanes.c: what the lanes of vectors are ===================================== */
 

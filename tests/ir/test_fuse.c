@@ -302,6 +302,25 @@ static void test_kept(void) {
         c.p->nstmts == 1 && k->nkept == 2 && along[0] && along[1]);
 }
 
+/* A proposal and what decides about it: the kernel that reads it last stores it into the
+ * output, and the choice reads it there.  Not so where the choice differs from point to point. */
+static void test_choice(bool by_point) {
+    Case c;
+    begin(&c);
+    Ir *ir = c.ir;
+    Ref x = input(&c, "x", 2, box, false);
+    Ref a = map2(ir, ir_unary(ir, SC_EXP, add(ir, read_shifted(ir, x, 0, 1), read_shifted(ir, x, 1, 1))));
+    Ref s = sum2(ir, mul(ir, own(ir, a), read_shifted(ir, a, 0, 1)));
+    Ref less = ir_binary(ir, SC_LT, ir_read(ir, s, NULL), by_point ? own(ir, x) : num(ir, 0));
+    output(&c, map2(ir, ir_select(ir, less, own(ir, a), own(ir, x))));
+    run(&c);
+    Ref condition;
+    const KKernel *last = &c.p->stmts[c.p->nstmts - 1].u.kernel, *sum = &c.p->stmts[c.p->nstmts - 2].u.kernel;
+    bool chosen = kernel_choice(c.p, last, &condition);
+    end(&c, by_point ? "a choice at each point" : "a choice for all points: what is taken stands in the output",
+        chosen == !by_point && sum->nroots == (by_point ? 1 : 2));
+}
+
 static void test_one_use_elsewhere(void) {
     Case c;
     begin(&c);
@@ -735,6 +754,8 @@ int main(int argc, char **argv) {
     test_inline_pointwise();
     test_shifted_costly();
     test_kept();
+    test_choice(false);
+    test_choice(true);
     test_one_use_elsewhere();
     test_borders();
     test_outputs();
