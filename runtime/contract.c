@@ -7,6 +7,7 @@
 
 #include "base.h"
 #include "contract_plan.h"
+#include "threads.h"
 
 /* ---- groups of axes ------------------------------------------------------------------ */
 
@@ -246,25 +247,72 @@ static size_t place(size_t *end, size_t bytes)
     return at;
 }
 
+/* Blocks of the scalar operand that are packed at a time: all of them if they fit in L2. */
+static int64_t packed_blocks(const LqContractPlan *p)
+{
+    int64_t blocks = (p->reduced.n + p->block - 1) / p->block;
+    return p->rows.n <= CT_ROWS && blocks * p->packed_bytes <= 256 * 1024 ? blocks : 1;
+}
+
+static void scratch_of_tiles(LqContractPlan *p, size_t *end)
+{
+    int64_t e = p->element, lanes = p->machine->lanes, tile_rows = p->machine->tile_rows;
+    int64_t rows = p->rows.n < CT_ROWS ? p->rows.n : CT_ROWS, columns = p->columns.n < p->column_block ? p->columns.n : p->column_block;
+    int64_t vectors = (columns + lanes - 1) / lanes, panels = (vectors + p->panel - 1) / p->panel;
+    /* those that are read where they are: the last one of each run, cut or whole */
+    if (!p->pack_v) panels = columns / run(&p->columns, CT_V, e) + 2;
+    p->packed_bytes = (rows + tile_rows - 1) / tile_rows * tile_rows * (p->block + 64 / e) * e;
+    p->pack_once = packed_blocks(p) * p->block >= p->reduced.n && p->rows.n <= CT_ROWS;
+    if (p->pack_s) p->at_s = place(end, (size_t)(packed_blocks(p) * p->packed_bytes));
+    p->at_v = place(end, (size_t)(panels * p->panel_step * p->block));
+    p->at_tile = place(end, (size_t)(CT_TILE_ROWS * CT_PANEL * lanes * e));
+    p->at_offsets = place(end, 2 * (CT_BLOCK + CT_ROWS + CT_COLUMNS) * sizeof(int64_t));
+}
+
+/* Copies of whole operands first, then for each worker what it needs by itself. */
 static void plan_scratch(LqContractPlan *p)
 {
-    size_t e = (size_t)p->element, lanes = (size_t)p->machine->lanes, block = (size_t)p->block;
-    for (int i = 0; i < 2; i++) p->at_wrap[i] = place(&p->bytes, ct_wrap_bytes(p->wrap[i]));
-    if (p->zero) return;
-    if (p->dot) {
-        p->at_v = place(&p->bytes, (size_t)p->reduced.n * e);
-        return;
-    }
-    size_t tile_rows = (size_t)p->machine->tile_rows;
-    size_t rows = p->rows.n < CT_ROWS ? (size_t)p->rows.n : CT_ROWS;
-    size_t columns = p->columns.n < p->column_block ? (size_t)p->columns.n : (size_t)p->column_block;
-    size_t vectors = (columns + lanes - 1) / lanes, panels = (vectors + (size_t)p->panel - 1) / (size_t)p->panel;
-    /* those that are read where they are: the last one of each run, cut or whole */
-    if (!p->pack_v) panels = columns / (size_t)run(&p->columns, CT_V, p->element) + 2;
-    if (p->pack_s) p->at_s = place(&p->bytes, (rows + tile_rows) * (block + 64 / e) * e);
-    p->at_v = place(&p->bytes, panels * (size_t)p->panel_step * block);
-    p->at_tile = place(&p->bytes, CT_TILE_ROWS * CT_PANEL * lanes * e);
-    p->at_offsets = place(&p->bytes, 2 * (CT_BLOCK + CT_ROWS + CT_COLUMNS) * sizeof(int64_t));
+    for (int i = 0; i < 2; i++)
+        if (!p->sliced[i]) p->at_wrap[i] = place(&p->at_workers, ct_wrap_bytes(p->wrap[i]));
+    for (int i = 0; i < 2; i++)
+        if (p->sliced[i]) p->at_wrap[i] = place(&p->worker_bytes, ct_wrap_bytes(p->wrap[i]));
+    if (p->dot) p->at_v = place(&p->worker_bytes, (size_t)(p->reduced.n * p->element));
+    else scratch_of_tiles(p, &p->worker_bytes);
+    p->bytes = p->at_workers + (size_t)p->workers * p->worker_bytes;
+}
+
+/* ---- slices -------------------------------------------------------------------------------- */
+
+/* Is axis x of the contraction the first one of the operand, and nothing else of it? */
+static bool is_first(const LqOperand *o, int x, int64_t n)
+{
+    if (o->rank == 0 || o->ix[0].c[x] != 1 || o->ix[0].k < 0 || o->ix[0].k + n > o->ix[0].n) return false;
+    for (int i = 0; i < LQ_AXES; i++)
+        if (i != x && o->ix[0].c[i]) return false;
+    for (int d = 1; d < o->rank; d++)
+        if (o->ix[d].c[x]) return false;
+    return true;
+}
+
+/* Operands that are copied to be wrapped are copied slice by slice, along an outer axis that
+ * is their first one (the fields of a batch): slices stay in the cache. */
+static int slice_axis(const LqContractPlan *p, const LqContraction *c)
+{
+    const LqOperand *operand[2] = {&c->a, &c->b};
+    for (int x = 0; x < c->rank; x++)
+        for (int i = 0; i < 2 && c->ext[x] > 1; i++)
+            if ((int64_t)ct_wrap_bytes(p->wrap[i]) / c->ext[x] >= CT_SLICE && is_first(operand[i], x, c->ext[x])) return x;
+    return -1;
+}
+
+/* The operand of one slice, and how far apart slices are. */
+static void slice_operand(LqContractPlan *p, int i, LqOperand *o, int x, int64_t n)
+{
+    if (!p->wrap[i] || !is_first(o, x, n)) return;
+    p->sliced[i] = p->element;
+    for (int d = 1; d < o->rank; d++) p->sliced[i] *= o->ix[d].n;
+    p->slice_base[i] = o->ix[0].k * p->sliced[i];
+    o->ix[0] = (LqIndex){.n = 1};
 }
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -310,22 +358,54 @@ static void plan_groups(LqContractPlan *p, const LqContraction *c, int64_t by[3]
     group_tables(&p->reduced, CT_S, CT_V);
 }
 
-LqContractPlan *ct_plan(const LqContraction *c, const CtMachine *machine)
+/* Addresses of the operands as linear functions of the axes. */
+static void plan_operands(LqContractPlan *p, const LqContraction *c, int64_t by[3][LQ_AXES], int64_t *base)
+{
+    const LqOperand *o[2] = {&c->a, &c->b};
+    for (int i = 0; i < 2; i++) {
+        ct_wrap_free(p->wrap[i]);
+        ct_wrap_plan(o[i], c->rank + c->nred, c->ext, (size_t)p->element, &base[i], by[i], &p->wrap[i]);
+    }
+}
+
+static void plan_slices(LqContractPlan *p, LqContraction *c, int64_t by[3][LQ_AXES], int64_t *base)
+{
+    int x = slice_axis(p, c);
+    p->slices = (CtAxis){.n = 1};
+    if (x < 0) return;
+    int64_t step[3] = {by[0][x], by[1][x], by[2][x]};
+    p->slices.n = c->ext[x];
+    slice_operand(p, 0, &c->a, x, c->ext[x]);
+    slice_operand(p, 1, &c->b, x, c->ext[x]);
+    /* another operand that is wrapped may have the axis elsewhere: it keeps its extent */
+    plan_operands(p, c, by, base);
+    for (int i = 0; i < 3; i++) p->slices.by[i] = i < 2 && p->sliced[i] ? 0 : step[i];
+    c->ext[x] = 1;
+}
+
+static int workers_for(const LqContractPlan *p)
+{
+    double work = (double)p->rows.n * (double)p->columns.n * (double)p->reduced.n * (double)p->batch.n * (double)p->slices.n;
+    return work < CT_WORK ? 1 : lq_workers();
+}
+
+LqContractPlan *ct_plan(const LqContraction *given, const CtMachine *machine)
 {
     LqContractPlan *p = lq_alloc(sizeof *p);
-    int naxes = c->rank + c->nred;
+    LqContraction c = *given;
     int64_t by[3][LQ_AXES] = {{0}}, base[2];
-    *p = (LqContractPlan){.machine = machine, .single = c->single, .times = 1, .out_n = 1};
-    p->element = c->single ? sizeof(float) : sizeof(double);
-    for (int x = naxes - 1; x >= 0; x--) {
-        if (x >= c->rank) p->zero |= c->ext[x] == 0;
-        else by[CT_O][x] = p->out_n * p->element, p->out_n *= c->ext[x];
+    *p = (LqContractPlan){.machine = machine, .single = c.single, .times = 1, .out_n = 1};
+    p->element = c.single ? sizeof(float) : sizeof(double);
+    for (int x = c.rank + c.nred - 1; x >= 0; x--) {
+        if (x >= c.rank) p->zero |= c.ext[x] == 0;
+        else by[CT_O][x] = p->out_n * p->element, p->out_n *= c.ext[x];
     }
     if (p->out_n == 0) p->zero = true;
     if (p->zero) return p;
-    ct_wrap_plan(&c->a, naxes, c->ext, (size_t)p->element, &base[0], by[CT_S], &p->wrap[0]);
-    ct_wrap_plan(&c->b, naxes, c->ext, (size_t)p->element, &base[1], by[CT_V], &p->wrap[1]);
-    plan_groups(p, c, by, base);
+    plan_operands(p, &c, by, base);
+    plan_slices(p, &c, by, base);
+    plan_groups(p, &c, by, base);
+    p->workers = workers_for(p);
     plan_scratch(p);
     return p;
 }

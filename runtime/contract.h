@@ -46,7 +46,8 @@ typedef struct LqContraction {
 
 typedef struct LqContractPlan LqContractPlan;
 
-/* How to do it on this machine; never NULL (out of memory ends the process). */
+/* How to do it on this machine, with as many threads as the caller has for lq_parallel
+ * (threads.h); never NULL (out of memory ends the process). */
 LqContractPlan *lq_contract_plan(const LqContraction *c);
 void lq_contract_plan_free(LqContractPlan *plan);
 
@@ -54,7 +55,14 @@ void lq_contract_plan_free(LqContractPlan *plan);
 size_t lq_contract_scratch(const LqContractPlan *plan);
 
 /* Writes out.  scratch is aligned to 64 bytes; its contents do not matter.  out overlaps
- * nothing.  A plan may be used by several threads at a time, each with its own scratch. */
+ * nothing.  A plan may be used by several threads at a time, each with its own scratch; one
+ * call uses the threads that lq_parallel has, if the work is worth it.
+ *
+ * The order of summation, and so every bit, depends on the extents and indices alone: not
+ * on threads, nor on vector widths where there is fused multiply-add.  Sums are made in the
+ * precision of the arrays, in blocks of at most 256 terms that are then added: with K terms
+ * and the unit roundoff u an element is off by at most
+ * (min(K, 256) + ceil(K/256) + 2) u sum|a b|, to first order. */
 void lq_contract(const LqContractPlan *plan, const void *a, const void *b, void *out, void *scratch);
 
 #endif

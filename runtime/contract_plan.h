@@ -26,6 +26,8 @@ enum {
     CT_TABLE = 4096,     /* offsets of groups up to this size are kept in the plan */
     CT_TILE_ROWS = 8,    /* most rows of a tile, on any machine */
     CT_PANEL = 6,        /* most vectors of a tile */
+    CT_SLICE = 32 * 1024, /* least bytes of a slice */
+    CT_WORK = 200000,    /* least multiply-adds that are shared among threads */
     CT_DOT_BLOCK = 4096,
     CT_DOT_ROWS = 4,     /* inner products made at a time */
     CT_LANES = 32        /* in double precision; twice as many in single */
@@ -102,6 +104,9 @@ struct LqContractPlan {
     CtWrap *wrap[2];         /* of a and b */
     bool a_is_vector;
     int64_t base[2];         /* first element of the scalar and the vector operand, in bytes */
+    CtAxis slices;           /* an axis whose points are done one by one; strides of a, b, out */
+    int64_t sliced[2];       /* bytes from slice to slice of an operand that is copied by slices, */
+    int64_t slice_base[2];   /* and of its first slice */
     CtGroup rows, columns, reduced, batch;
     bool dot;
     int64_t block;           /* of the reduced axes */
@@ -111,8 +116,11 @@ struct LqContractPlan {
     int64_t panel_step;      /* bytes from k to k + 1 in a packed panel */
     int panel;               /* most vectors in a panel */
     int64_t *packed_rows, *packed_ks, *packed_kv; /* offsets in packed blocks */
-    /* where things are in the scratch memory */
-    size_t at_wrap[2], at_s, at_v, at_tile, at_offsets, bytes;
+    int64_t packed_bytes;    /* of a packed block of the scalar operand */
+    bool pack_once;          /* all of the scalar operand is packed before */
+    int workers;             /* most threads; the rest of the scratch memory is for each of them */
+    size_t at_workers, worker_bytes, bytes;
+    size_t at_wrap[2], at_s, at_v, at_tile, at_offsets;
 };
 
 LqContractPlan *ct_plan(const LqContraction *c, const CtMachine *machine);

@@ -3,17 +3,21 @@
 #include <string.h>
 
 #include "contract_plan.h"
+#include "threads.h"
 
 typedef struct Run {
     const LqContractPlan *p;
     const char *s, *v;       /* operands of one batch entry */
     char *out;
+    int64_t first_row, end_row, first_column, end_column;
     char *packed_s, *packed_v, *tile;
+    const char *packed_from; /* the scalar operand that is packed as a whole */
     int64_t *room_k[2], *room_r[2], *room_c[2];
     /* the block at hand */
     const int64_t *ks, *kv, *rows, *out_rows, *columns, *out_columns;
     int64_t nk, nrows, ncolumns;
     bool add;
+    char *packed_block;
     int npanels;
     struct Panel {
         int64_t column;      /* first of its columns */
@@ -162,7 +166,7 @@ static void pack_rows(Run *r)
     int64_t tiles = count_tiles(r);
     for (int64_t i = 0; i < tiles; i++) {
         int64_t first = tile_begin(r->nrows, tiles, i);
-        pack_tile(r, first, tile_begin(r->nrows, tiles, i + 1) - first, r->packed_s + i * tile_bytes(r->p));
+        pack_tile(r, first, tile_begin(r->nrows, tiles, i + 1) - first, r->packed_block + i * tile_bytes(r->p));
     }
 }
 
@@ -200,7 +204,7 @@ static void tiles_of_panel(Run *r, const struct Panel *q)
     for (int64_t i = 0; i < tiles; i++) {
         int64_t first = tile_begin(r->nrows, tiles, i), n = tile_begin(r->nrows, tiles, i + 1) - first;
         t.rows = r->rows + first;
-        if (p->pack_s) t.s = r->packed_s + i * tile_bytes(p), t.rows = p->packed_rows, t.ks = p->packed_ks;
+        if (p->pack_s) t.s = r->packed_block + i * tile_bytes(p), t.rows = p->packed_rows, t.ks = p->packed_ks;
         t.out = q->direct ? r->out + r->out_columns[q->column] : r->tile;
         t.out_rows = q->direct ? r->out_rows + first : tile_rows;
         t.add = q->direct && r->add;
@@ -212,7 +216,7 @@ static void tiles_of_panel(Run *r, const struct Panel *q)
 static void row_block(Run *r, int64_t first, bool pack)
 {
     const LqContractPlan *p = r->p;
-    r->nrows = smaller(CT_ROWS, p->rows.n - first);
+    r->nrows = smaller(CT_ROWS, r->end_row - first);
     r->rows = ct_offsets(&p->rows, 0, first, r->nrows, r->room_r[0]);
     r->out_rows = ct_offsets(&p->rows, 1, first, r->nrows, r->room_r[1]);
     if (p->pack_s && pack) pack_rows(r);
@@ -232,16 +236,18 @@ static void reduced_block(Run *r, int64_t first)
 static void product(Run *r)
 {
     const LqContractPlan *p = r->p;
-    bool once = p->rows.n <= CT_ROWS && p->reduced.n <= p->block;   /* one block of the scalar operand */
-    for (int64_t c = 0; c < p->columns.n; c += p->column_block) {
-        r->ncolumns = smaller(p->column_block, p->columns.n - c);
+    for (int64_t c = r->first_column; c < r->end_column; c += p->column_block) {
+        r->ncolumns = smaller(p->column_block, r->end_column - c);
         r->columns = ct_offsets(&p->columns, 0, c, r->ncolumns, r->room_c[0]);
         r->out_columns = ct_offsets(&p->columns, 1, c, r->ncolumns, r->room_c[1]);
+        bool pack = !p->pack_once || r->packed_from != r->s;
         for (int64_t k = 0; k < p->reduced.n; k += p->block) {
             reduced_block(r, k);
             make_panels(r);
-            for (int64_t i = 0; i < p->rows.n; i += CT_ROWS) row_block(r, i, c == 0 || !once);
+            r->packed_block = r->packed_s + (p->pack_once ? k / p->block * p->packed_bytes : 0);
+            for (int64_t i = r->first_row; i < r->end_row; i += CT_ROWS) row_block(r, i, pack);
         }
+        r->packed_from = r->s;
     }
 }
 
@@ -280,35 +286,104 @@ static void dot_rows(const Run *r, const char *x, int64_t first, int64_t n, char
 static void dots(Run *r)
 {
     const LqContractPlan *p = r->p;
-    for (int64_t c = 0; c < p->columns.n; c++) {
+    for (int64_t c = r->first_column; c < r->end_column; c++) {
         int64_t room[2];
         const char *x = gathered(r, r->v + *ct_offsets(&p->columns, 0, c, 1, &room[0]));
         char *out = r->out + *ct_offsets(&p->columns, 1, c, 1, &room[1]);
-        for (int64_t i = 0; i < p->rows.n; i += CT_DOT_ROWS) dot_rows(r, x, i, smaller(CT_DOT_ROWS, p->rows.n - i), out);
+        for (int64_t i = r->first_row; i < r->end_row; i += CT_DOT_ROWS)
+            dot_rows(r, x, i, smaller(CT_DOT_ROWS, r->end_row - i), out);
     }
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------- */
 
-static void each_batch_entry(Run *r)
+/* A contraction as tasks: some of its entries (points of slices and batch axes), some of their
+ * columns, some of their rows. */
+typedef struct Job {
+    const LqContractPlan *p;
+    const char *operand[2];      /* a and b */
+    char *out, *scratch;
+    int64_t entries, entry_parts, column_parts, column_part, row_parts, row_part;
+} Job;
+
+static void begin(Run *r, const Job *j, char *room)
 {
-    const LqContractPlan *p = r->p;
-    const CtGroup *b = &p->batch;
-    int64_t at[LQ_AXES] = {0};
-    for (;;) {
-        if (p->dot) dots(r);
-        else product(r);
-        int i = b->rank - 1;
-        for (; i >= 0; i--) {
-            int64_t turn = ++at[i] == b->ax[i].n ? at[i] : 0;
-            r->s += b->ax[i].by[CT_S] * (1 - turn);
-            r->v += b->ax[i].by[CT_V] * (1 - turn);
-            r->out += b->ax[i].by[CT_O] * (1 - turn);
-            if (!turn) break;
-            at[i] = 0;
-        }
-        if (i < 0) return;
+    const LqContractPlan *p = j->p;
+    int64_t *offsets = (int64_t *)(room + p->at_offsets);
+    r->p = p;
+    r->packed_s = room + p->at_s, r->packed_v = room + p->at_v, r->tile = room + p->at_tile;
+    r->packed_from = NULL;
+    for (int i = 0; i < 2; i++) {
+        r->room_k[i] = offsets, offsets += CT_BLOCK;
+        r->room_r[i] = offsets, offsets += CT_ROWS;
+        r->room_c[i] = offsets, offsets += CT_COLUMNS;
     }
+}
+
+/* The operands of an entry; *slice is the one that has been copied last. */
+static void go_to(Run *r, const Job *j, int64_t entry, char *room, int64_t *slice)
+{
+    const LqContractPlan *p = j->p;
+    int64_t i = entry / p->batch.n, rest = entry % p->batch.n;
+    const char *operand[2];
+    for (int o = 0; o < 2; o++) {
+        operand[o] = p->sliced[o] ? room + p->at_wrap[o] : j->operand[o] + i * p->slices.by[o];
+        if (p->sliced[o] && *slice != i) ct_wrap(p->wrap[o], j->operand[o] + p->slice_base[o] + i * p->sliced[o], room + p->at_wrap[o]);
+    }
+    *slice = i;
+    r->s = operand[p->a_is_vector ? 1 : 0] + p->base[CT_S];
+    r->v = operand[p->a_is_vector ? 0 : 1] + p->base[CT_V];
+    r->out = j->out + i * p->slices.by[CT_O];
+    for (int x = p->batch.rank - 1; x >= 0; x--) {
+        const CtAxis *ax = &p->batch.ax[x];
+        int64_t at = rest % ax->n;
+        rest /= ax->n;
+        r->s += at * ax->by[CT_S], r->v += at * ax->by[CT_V], r->out += at * ax->by[CT_O];
+    }
+}
+
+static void part(void *ctx, int64_t index, int worker)
+{
+    const Job *j = ctx;
+    const LqContractPlan *p = j->p;
+    char *room = j->scratch + p->at_workers + (size_t)worker * p->worker_bytes;
+    int64_t row = index % j->row_parts, column = index / j->row_parts % j->column_parts, e = index / j->row_parts / j->column_parts;
+    int64_t first = e * j->entries / j->entry_parts, end = (e + 1) * j->entries / j->entry_parts, slice = -1;
+    Run r;
+    begin(&r, j, room);
+    r.first_row = row * j->row_part, r.end_row = smaller(p->rows.n, r.first_row + j->row_part);
+    r.first_column = column * j->column_part, r.end_column = smaller(p->columns.n, r.first_column + j->column_part);
+    for (int64_t i = first; i < end; i++) {
+        go_to(&r, j, i, room, &slice);
+        if (p->dot) dots(&r);
+        else product(&r);
+    }
+}
+
+/* n in at most `most` parts of at least `least`, of multiples of `unit`; returns their size. */
+static int64_t part_size(int64_t n, int64_t most, int64_t least, int64_t unit)
+{
+    int64_t parts = n / least;
+    if (parts > most) parts = most;
+    if (parts < 2) return n;
+    return ((n + parts - 1) / parts + unit - 1) / unit * unit;
+}
+
+/* Some parts for each worker; columns in whole panels. */
+static void share_out(Job *j, int workers)
+{
+    const LqContractPlan *p = j->p;
+    int64_t want = workers > 1 ? 4 * workers : 1, unit = p->machine->lanes * 3;
+    const CtAxis *last = p->columns.rank ? &p->columns.ax[p->columns.rank - 1] : NULL;
+    if (!p->pack_v && last && last->n < CT_COLUMNS) unit = last->n;
+    j->entries = p->slices.n * p->batch.n;
+    j->entry_parts = smaller(j->entries, want);
+    want /= j->entry_parts;
+    j->column_part = part_size(p->columns.n, want, 192, unit);
+    j->column_parts = (p->columns.n + j->column_part - 1) / j->column_part;
+    want /= j->column_parts;
+    j->row_part = part_size(p->rows.n, want, CT_ROWS, CT_TILE_ROWS);
+    j->row_parts = (p->rows.n + j->row_part - 1) / j->row_part;
 }
 
 static void multiply(const LqContractPlan *p, void *out)
@@ -324,25 +399,16 @@ void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *ou
         memset(out, 0, (size_t)(p->out_n * p->element));
         return;
     }
-    char *room = scratch;
-    const void *operand[2] = {a, b};
+    Job j = {.p = p, .operand = {a, b}, .out = out, .scratch = scratch};
     for (int i = 0; i < 2; i++)
-        if (p->wrap[i]) {
-            ct_wrap(p->wrap[i], operand[i], room + p->at_wrap[i]);
-            operand[i] = room + p->at_wrap[i];
+        if (p->wrap[i] && !p->sliced[i]) {
+            ct_wrap(p->wrap[i], j.operand[i], j.scratch + p->at_wrap[i]);
+            j.operand[i] = j.scratch + p->at_wrap[i];
         }
-    Run r;
-    r.p = p;
-    r.s = (const char *)operand[p->a_is_vector ? 1 : 0] + p->base[0];
-    r.v = (const char *)operand[p->a_is_vector ? 0 : 1] + p->base[1];
-    r.out = out;
-    r.packed_s = room + p->at_s, r.packed_v = room + p->at_v, r.tile = room + p->at_tile;
-    int64_t *offsets = (int64_t *)(room + p->at_offsets);
-    for (int i = 0; i < 2; i++) {
-        r.room_k[i] = offsets, offsets += CT_BLOCK;
-        r.room_r[i] = offsets, offsets += CT_ROWS;
-        r.room_c[i] = offsets, offsets += CT_COLUMNS;
-    }
-    each_batch_entry(&r);
+    int workers = p->workers > 1 ? lq_workers() : 1;
+    share_out(&j, workers <= p->workers ? workers : 1);
+    int64_t parts = j.entry_parts * j.column_parts * j.row_parts;
+    if (parts > 1 && workers <= p->workers) lq_parallel(parts, part, &j);
+    else part(&j, 0, 0);
     if (p->times != 1) multiply(p, out);
 }
