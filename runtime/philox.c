@@ -77,49 +77,49 @@ LQ_INLINE void scalar_words(Draw d, uint32_t chain, uint32_t block, uint64_t *lo
     *lo = U_WORD(c[0], c[1]), *hi = U_WORD(c[2], c[3]);
 }
 
-LQ_CLONES static void uniforms(double *restrict even, double *restrict odd, int n, const uint32_t *restrict chain,
+LQ_CLONES static void uniforms(double *restrict first, double *restrict second, int n, const uint32_t *restrict chain,
                                const uint32_t *restrict block, Draw d)
 {
     for (int i = 0; i < n; i++) {
         uint64_t lo, hi;
         scalar_words(d, chain[i], block[i], &lo, &hi);
-        even[i] = text_uniform(lo), odd[i] = text_uniform(hi);
+        first[i] = text_uniform(lo), second[i] = text_uniform(hi);
     }
 }
 
-LQ_CLONES static void normals(double *restrict even, double *restrict odd, int n, const uint32_t *restrict chain,
+LQ_CLONES static void normals(double *restrict first, double *restrict second, int n, const uint32_t *restrict chain,
                               const uint32_t *restrict block, Draw d)
 {
     for (int i = 0; i < n; i++) {
         uint64_t lo, hi;
         scalar_words(d, chain[i], block[i], &lo, &hi);
-        text_normals(lo, hi, &even[i], &odd[i]);
+        text_normals(lo, hi, &first[i], &second[i]);
     }
 }
 
-enum { BATCH = 128 }; /* pairs between two refills of the lists */
+enum { BATCH = 128 }; /* blocks between two refills of the lists */
 
-/* Pairs of sites of all lanes, in batches; row -1 and row nsites are left out. */
+/* Groups of four sites, which are two blocks, of all lanes, in batches; rows outside are left out. */
 static void fill_any(const Fill *f)
 {
     uint32_t chain[BATCH], block[BATCH];
-    double even[BATCH], odd[BATCH];
-    int batch = BATCH / f->lanes;
-    int64_t npairs = f->nsites / 2 + 1; /* when a lane begins with half a pair */
-    if (f->nsites % 2 == 0 && f->site0 % 2 == 0 && f->apart % 2 == 0) npairs--;
-    for (int64_t first = 0; first < npairs; first += batch) {
-        int count = (int)(npairs - first < batch ? npairs - first : batch);
+    double first[BATCH], second[BATCH];
+    int batch = BATCH / f->lanes / 2 * 2;
+    int64_t nblocks = (f->nsites + 3) / 4 * 2 + 2; /* when a lane begins with a part of a group */
+    if (f->site0 % 4 == 0 && f->apart % 4 == 0) nblocks -= 2;
+    for (int64_t b = 0; b < nblocks; b += batch) {
+        int count = (int)(nblocks - b < batch ? nblocks - b : batch);
         for (int i = 0; i < count; i++)
             for (int l = 0; l < f->lanes; l++) {
                 chain[i * f->lanes + l] = f->chains[l];
-                block[i * f->lanes + l] = (f->site0 + (uint32_t)l * f->apart + 2 * (uint32_t)(first + i)) >> 1;
+                block[i * f->lanes + l] = philox_block((site_of(f, 0, l) & ~3u) + 4 * (uint32_t)((b + i) / 2) + (uint32_t)(i % 2));
             }
-        (f->normal ? normals : uniforms)(even, odd, count * f->lanes, chain, block, f->d);
+        (f->normal ? normals : uniforms)(first, second, count * f->lanes, chain, block, f->d);
         for (int i = 0; i < count; i++)
             for (int l = 0; l < f->lanes; l++) {
-                int64_t row = 2 * (first + i) - ((f->site0 + (uint32_t)l * f->apart) & 1);
-                if (row >= 0 && row < f->nsites) f->out[row * f->lanes + l] = even[i * f->lanes + l];
-                if (row + 1 < f->nsites) f->out[(row + 1) * f->lanes + l] = odd[i * f->lanes + l];
+                int64_t row = (b + i) / 2 * 4 + i % 2 - (site_of(f, 0, l) & 3);
+                if (row >= 0 && row < f->nsites) f->out[row * f->lanes + l] = first[i * f->lanes + l];
+                if (row + 2 >= 0 && row + 2 < f->nsites) f->out[(row + 2) * f->lanes + l] = second[i * f->lanes + l];
             }
     }
 }
@@ -128,19 +128,19 @@ static void fill_any(const Fill *f)
 static void fill_apart(const Fill *f)
 {
     uint32_t chain[BATCH], block[BATCH];
-    double even[BATCH], odd[BATCH];
+    double first[BATCH], second[BATCH];
     int batch = BATCH / f->lanes;
-    for (int64_t first = 0; first < f->nsites; first += batch) {
-        int count = (int)(f->nsites - first < batch ? f->nsites - first : batch);
+    for (int64_t s = 0; s < f->nsites; s += batch) {
+        int count = (int)(f->nsites - s < batch ? f->nsites - s : batch);
         for (int i = 0; i < count; i++)
             for (int l = 0; l < f->lanes; l++) {
                 chain[i * f->lanes + l] = f->chains[l];
-                block[i * f->lanes + l] = site_of(f, first + i, l) >> 1;
+                block[i * f->lanes + l] = philox_block(site_of(f, s + i, l));
             }
-        (f->normal ? normals : uniforms)(even, odd, count * f->lanes, chain, block, f->d);
+        (f->normal ? normals : uniforms)(first, second, count * f->lanes, chain, block, f->d);
         for (int i = 0; i < count; i++)
             for (int l = 0; l < f->lanes; l++)
-                f->out[(first + i) * f->lanes + l] = (site_of(f, first + i, l) & 1 ? odd : even)[i * f->lanes + l];
+                f->out[(s + i) * f->lanes + l] = (philox_second(site_of(f, s + i, l)) ? second : first)[i * f->lanes + l];
     }
 }
 
@@ -164,7 +164,7 @@ static void fill(const Fill *f)
 #ifdef HAVE_VECTORS_OF_8
     if (vectors_of_8() && v_fill(f)) return;
 #endif
-    (f->every == 1 ? fill_any : fill_apart)(f);
+    (f->every == 1 && f->nsites > 1 ? fill_any : fill_apart)(f);
 }
 
 /* ---- what is called -------------------------------------------------------------------------- */

@@ -3,17 +3,19 @@
  * on any number of threads, with the same bits.
  *
  * Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3", SC11 (2011), section 3.3.  key = (seed, chain), counter = (site/2, step,
- * draw, iter).  Sites 2b and 2b+1 share block b, with two words of 64 bits:
- * lo = word0 + 2^32·word1, hi = word2 + 2^32·word3.
+ * 1, 2, 3", SC11 (2011), section 3.3.  key = (seed, chain), counter = (block, step,
+ * draw, iter).  Sites 4k and 4k+2 share block 2k, sites 4k+1 and 4k+3 block 2k+1: so a row of
+ * sites wastes no block, nor does every second site, which a chequerboard updates.  A block has
+ * two words of 64 bits: lo = word0 + 2^32·word1, hi = word2 + 2^32·word3; the first site has
+ * lo, the second hi.
  *
  * Uniform numbers lie in the open interval (0, 1): the 2^52 midpoints (k + ½)·2^-52, k
- * the low 52 bits of lo for the even site, of hi for the odd one.
+ * the low 52 bits of the word.
  *
  * Normal numbers come in pairs (Box and Muller, Ann. Math. Stat. 29 (1958) 610):
  * r = √(-2 ln u), u the uniform number of lo; f = k·2^-52 - ½, k the low 52 bits of hi,
- * gives s = r·sin(πf/2) and c = ±r·cos(πf/2), minus if bit 62 of hi is set.  The even
- * site has c and the odd one s, the other way round if bit 63 of hi is set.
+ * gives s = r·sin(πf/2) and c = ±r·cos(πf/2), minus if bit 62 of hi is set.  The first
+ * site has c and the second one s, the other way round if bit 63 of hi is set.
  * |value| < 8.58; the error is at most 4 units in the last place. */
 #ifndef LQFT_PHILOX_H
 #define LQFT_PHILOX_H
@@ -37,6 +39,10 @@ static inline void philox4x32(const uint32_t key[2], const uint32_t ctr[4], uint
     }
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
+
+/* The block of a site, and whether it is the second of its two sites. */
+static inline uint32_t philox_block(uint32_t site) { return (site >> 2 << 1) | (site & 1); }
+static inline bool philox_second(uint32_t site) { return site >> 1 & 1; }
 
 /* Largest number of lanes of a call below. */
 enum { LQ_MAX_LANES = 16 };

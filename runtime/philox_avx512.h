@@ -114,72 +114,82 @@ LQ_INLINE void v_put(double *out, bool all, __mmask8 lanes, T_D x)
     else _mm512_mask_storeu_pd(out, lanes, x);
 }
 
-/* Pairs first … first + n/nvectors - 1 of all lanes that begin with an even site (begin 0)
- * or an odd one (begin 1), at their rows; the rows outside are left out. */
-LQ_INLINE void v_store(const Fill *f, int n, int nvectors, int v, int64_t pair, int begin, bool all, const __mmask8 *lanes,
-                       const T_D *even, const T_D *odd)
+/* Where the blocks of a lane go: number b has its first site at row `first` and its second one
+ * `second` rows later.  Every site: groups of four from a multiple of four on; every second one:
+ * both sites of one block after the other. */
+typedef struct VRow { int64_t first, second; } VRow;
+LQ_INLINE VRow v_row(int every, int64_t b, int begin)
+{
+    return every == 1 ? (VRow){(b >> 1) * 4 + (b & 1) - begin, 2} : (VRow){2 * b - begin, 1};
+}
+
+/* Blocks b … b + n/nvectors - 1 of all lanes that begin with the same site of a group; rows
+ * outside are left out. */
+LQ_INLINE void v_store(const Fill *f, int every, int n, int nvectors, int v, int64_t b, int begin, bool all, const __mmask8 *lanes,
+                       const T_D *one, const T_D *two)
 {
     for (int i = 0; i < n; i++) {
         int which = (i + v) % nvectors;
-        int64_t row = 2 * (pair + (i + v) / nvectors) - begin;
-        double *out = f->out + row * f->lanes + 8 * which;
-        if (row >= 0 && row < f->nsites) v_put(out, all, lanes[which], even[i]);
-        if (row + 1 < f->nsites) v_put(out + f->lanes, all, lanes[which], odd[i]);
+        VRow row = v_row(every, b + (i + v) / nvectors, begin);
+        double *out = f->out + row.first * f->lanes + 8 * which;
+        if (row.first >= 0 && row.first < f->nsites) v_put(out, all, lanes[which], one[i]);
+        if (row.first + row.second >= 0 && row.first + row.second < f->nsites)
+            v_put(out + row.second * f->lanes, all, lanes[which], two[i]);
     }
 }
 
-LQ_INLINE void v_lanes(const Fill *f, const VKeys *k, bool normal, int nvectors, int begin, bool all, const __mmask8 *lanes,
+LQ_INLINE void v_lanes(const Fill *f, const VKeys *k, bool normal, int every, int nvectors, int begin, bool all, const __mmask8 *lanes,
                        const T_U *start)
 {
-    T_D even[FLIGHT], odd[FLIGHT];
+    T_D one[FLIGHT], two[FLIGHT];
     T_U block[FLIGHT];
-    int64_t npairs = (f->nsites + begin + 1) / 2, pair = 0;
+    int64_t nblocks = every == 1 ? (f->nsites + begin + 3) / 4 * 2 : (f->nsites + begin + 1) / 2, b = 0;
     const int step = FLIGHT / nvectors;
-    for (; pair + step <= npairs; pair += step) {
-        for (int i = 0; i < FLIGHT; i++) block[i] = U_ADD(start[i % nvectors], U_OF(pair + i / nvectors));
-        v_pairs(k, normal, FLIGHT, nvectors, 0, block, even, odd);
-        v_store(f, FLIGHT, nvectors, 0, pair, begin, all, lanes, even, odd);
+    for (; b + step <= nblocks; b += step) {
+        for (int i = 0; i < FLIGHT; i++) block[i] = U_ADD(start[i % nvectors], U_OF((b + i / nvectors) * every));
+        v_pairs(k, normal, FLIGHT, nvectors, 0, block, one, two);
+        v_store(f, every, FLIGHT, nvectors, 0, b, begin, all, lanes, one, two);
     }
-    for (; pair < npairs; pair++)
+    for (; b < nblocks; b++)
         for (int v = 0; v < nvectors; v++) {
-            block[0] = U_ADD(start[v], U_OF(pair));
-            v_pairs(k, normal, 1, nvectors, v, block, even, odd);
-            v_store(f, 1, nvectors, v, pair, begin, all, lanes, even, odd);
+            block[0] = U_ADD(start[v], U_OF(b * every));
+            v_pairs(k, normal, 1, nvectors, v, block, one, two);
+            v_store(f, every, 1, nvectors, v, b, begin, all, lanes, one, two);
         }
 }
 
-/* Eight or sixteen lanes. */
-LQ_INLINE void v_fill_lanes(const Fill *f, bool normal, int nvectors)
+/* Eight or sixteen lanes; every site or every second one. */
+LQ_INLINE void v_fill_lanes(const Fill *f, bool normal, int every, int nvectors)
 {
     VKeys k;
     T_U start[2];
-    __mmask8 lanes[2][2] = {{0}};
-    uint32_t site[16];
+    __mmask8 lanes[4][2] = {{0}};
+    uint32_t block[16];
     v_keys(&k, f, nvectors);
-    if (f->apart == 0 && f->site0 % 2 == 0) {        /* all lanes alike, as chains are */
-        start[0] = start[1] = U_OF(f->site0 >> 1);
-        v_lanes(f, &k, normal, nvectors, 0, true, lanes[0], start);
+    if (f->apart == 0 && (every == 1 ? f->site0 & 3 : f->site0 & 2) == 0) {        /* all lanes alike, as chains are */
+        start[0] = start[1] = U_OF(philox_block(f->site0));
+        v_lanes(f, &k, normal, every, nvectors, 0, true, lanes[0], start);
         return;
     }
     for (int l = 0; l < 8 * nvectors; l++) {
-        site[l] = f->site0 + (uint32_t)l * f->apart;
-        lanes[site[l] & 1][l / 8] |= (__mmask8)(1 << l % 8);
+        uint32_t site = site_of(f, 0, l);
+        block[l] = every == 1 ? site >> 2 << 1 : philox_block(site);
+        lanes[every == 1 ? site & 3 : site >> 1 & 1][l / 8] |= (__mmask8)(1 << l % 8);
     }
-    for (int v = 0; v < nvectors; v++) start[v] = U_SHR(v_widen(site + 8 * v), 1);
-    for (int begin = 0; begin < 2; begin++)
-        if (lanes[begin][0] | lanes[begin][1]) {
-            bool all = !(lanes[!begin][0] | lanes[!begin][1]);
-            if (all && !begin) v_lanes(f, &k, normal, nvectors, 0, true, lanes[begin], start);
-            else v_lanes(f, &k, normal, nvectors, begin, false, lanes[begin], start);
-        }
+    for (int v = 0; v < nvectors; v++) start[v] = v_widen(block + 8 * v);
+    for (int begin = 0; begin < 4; begin++) {
+        bool all = lanes[begin][0] == 0xff && (nvectors == 1 || lanes[begin][1] == 0xff);
+        if (all && !begin) v_lanes(f, &k, normal, every, nvectors, 0, true, lanes[begin], start);
+        else if (lanes[begin][0] | lanes[begin][1]) v_lanes(f, &k, normal, every, nvectors, begin, false, lanes[begin], start);
+    }
 }
 
-/* Sites that stand `every` apart, eight or sixteen lanes: a block for each. */
+/* Sites that stand further apart, eight or sixteen lanes: a block for each. */
 LQ_INLINE void v_fill_apart(const Fill *f, bool normal, int nvectors)
 {
     VKeys k;
     T_U site[2], block[FLIGHT], at[FLIGHT];
-    T_D even[FLIGHT], odd[FLIGHT];
+    T_D one[FLIGHT], two[FLIGHT];
     uint32_t start[16];
     for (int l = 0; l < 8 * nvectors; l++) start[l] = site_of(f, 0, l);
     v_keys(&k, f, nvectors);
@@ -188,21 +198,21 @@ LQ_INLINE void v_fill_apart(const Fill *f, bool normal, int nvectors)
     for (int64_t s = 0; s < f->nsites; s += step) {
         for (int i = 0; i < FLIGHT; i++) {
             at[i] = U_ADD(site[i % nvectors], U_OF((s + i / nvectors) * f->every));
-            block[i] = U_SHR(at[i], 1);
+            block[i] = U_BITS(at[i], U_OF(1), U_SHL(U_SHR(at[i], 2), 1));
         }
-        v_pairs(&k, normal, FLIGHT, nvectors, 0, block, even, odd);
+        v_pairs(&k, normal, FLIGHT, nvectors, 0, block, one, two);
         for (int i = 0; i < FLIGHT && s + i / nvectors < f->nsites; i++)
-            _mm512_storeu_pd(f->out + (s + i / nvectors) * f->lanes + 8 * (i % nvectors), D_PICK(U_SHL(at[i], 63), odd[i], even[i]));
+            _mm512_storeu_pd(f->out + (s + i / nvectors) * f->lanes + 8 * (i % nvectors), D_PICK(U_SHL(at[i], 62), two[i], one[i]));
     }
 }
 
-/* One lane: a vector is eight blocks that follow each other, from an even site on. */
+/* One lane: a vector is eight blocks that follow each other, from a multiple of four on. */
 LQ_INLINE void v_fill_row(const Fill *f, bool normal)
 {
     VKeys k;
     T_D even[FLIGHT], odd[FLIGHT];
     T_U block[FLIGHT];
-    const T_U low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    const T_U low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     const T_U lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     v_keys(&k, f, 1);
     for (int64_t s = 0; s < f->nsites; s += 16 * FLIGHT) {
@@ -217,10 +227,14 @@ LQ_INLINE void v_fill_row(const Fill *f, bool normal)
     }
 }
 
-static void v_normals_8(const Fill *f) { v_fill_lanes(f, true, 1); }
-static void v_normals_16(const Fill *f) { v_fill_lanes(f, true, 2); }
-static void v_uniforms_8(const Fill *f) { v_fill_lanes(f, false, 1); }
-static void v_uniforms_16(const Fill *f) { v_fill_lanes(f, false, 2); }
+static void v_normals_8(const Fill *f) { v_fill_lanes(f, true, 1, 1); }
+static void v_normals_16(const Fill *f) { v_fill_lanes(f, true, 1, 2); }
+static void v_uniforms_8(const Fill *f) { v_fill_lanes(f, false, 1, 1); }
+static void v_uniforms_16(const Fill *f) { v_fill_lanes(f, false, 1, 2); }
+static void v_normals_second_8(const Fill *f) { v_fill_lanes(f, true, 2, 1); }
+static void v_normals_second_16(const Fill *f) { v_fill_lanes(f, true, 2, 2); }
+static void v_uniforms_second_8(const Fill *f) { v_fill_lanes(f, false, 2, 1); }
+static void v_uniforms_second_16(const Fill *f) { v_fill_lanes(f, false, 2, 2); }
 static void v_normals_apart_8(const Fill *f) { v_fill_apart(f, true, 1); }
 static void v_normals_apart_16(const Fill *f) { v_fill_apart(f, true, 2); }
 static void v_uniforms_apart_8(const Fill *f) { v_fill_apart(f, false, 1); }
@@ -232,15 +246,13 @@ static void v_uniforms_row(const Fill *f) { v_fill_row(f, false); }
 static bool v_fill(const Fill *f)
 {
     if ((uint64_t)f->site0 + (uint64_t)(f->nsites + FLIGHT) * f->every + (uint64_t)f->apart * (uint64_t)f->lanes > UINT32_MAX) return false;
-    if (f->every != 1) {
-        if (f->lanes == 8) (f->normal ? v_normals_apart_8 : v_uniforms_apart_8)(f);
-        else if (f->lanes == 16) (f->normal ? v_normals_apart_16 : v_uniforms_apart_16)(f);
-        else return false;
-        return true;
-    }
-    if (f->lanes == 8) (f->normal ? v_normals_8 : v_uniforms_8)(f);
-    else if (f->lanes == 16) (f->normal ? v_normals_16 : v_uniforms_16)(f);
-    else if (f->lanes == 1 && f->site0 % 2 == 0 && f->nsites > 8) (f->normal ? v_normals_row : v_uniforms_row)(f);
-    else return false;
+    bool wide = f->lanes == 16;
+    if (f->lanes == 1) {
+        if (f->every != 1 || f->site0 % 4 || f->nsites <= 8) return false;
+        (f->normal ? v_normals_row : v_uniforms_row)(f);
+    } else if (f->lanes != 8 && !wide) return false;
+    else if (f->every == 1 && f->nsites > 1) (f->normal ? wide ? v_normals_16 : v_normals_8 : wide ? v_uniforms_16 : v_uniforms_8)(f);
+    else if (f->every == 2) (f->normal ? wide ? v_normals_second_16 : v_normals_second_8 : wide ? v_uniforms_second_16 : v_uniforms_second_8)(f);
+    else (f->normal ? wide ? v_normals_apart_16 : v_normals_apart_8 : wide ? v_uniforms_apart_16 : v_uniforms_apart_8)(f);
     return true;
 }
