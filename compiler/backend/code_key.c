@@ -87,6 +87,12 @@ static void put_kernel(CodeKey *k, const KProgram *p, ScalarWalk *w, const KKern
         const KKept *v = &kernel->kept[i];
         put(k, w->place[v->here]), put(k, w->place[v->before]), put(k, (uint64_t)v->axis), put(k, (uint64_t)v->buf), put(k, (uint64_t)v->lot);
     }
+    put(k, (uint64_t)kernel->ntables);
+    for (int i = 0; i < kernel->ntables; i++) {
+        const KTable *t = &kernel->tables[i];
+        put(k, w->place[t->value]), put(k, (uint64_t)t->nbase);
+        for (int b = 0; b < t->nbase; b++) put(k, w->place[t->base[b]]), put(k, (uint64_t)t->few[b].lo), put(k, (uint64_t)t->few[b].step), put(k, (uint64_t)t->few[b].n);
+    }
     put(k, kernel->only.test ? w->place[kernel->only.test] : 0);
     if (kernel->only.test) put(k, kernel->only.everywhere), put(k, (uint64_t)kernel->only.axis), put(k, (uint64_t)kernel->only.every), put_affine(k, p->ir, kernel->only.phase);
     put(k, (uint64_t)kernel->nroots);

@@ -224,6 +224,12 @@ void ll_keep_end(Nest *z);
 /* After the values of a point: into the buffers. */
 void ll_keep_point(Nest *z);
 
+/* ==== llvm_table.c ============================================================== */
+
+/* The table in which the value of a node is looked up, or NULL. */
+const KTable *ll_table(const Nest *z, Ref r);
+Val  ll_looked_up(Nest *z, const KTable *t, int level);
+
 /* ==== llvm_sweep.c ============================================================== */
 
 void ll_sweep(Func *f, const KLoop *l);

@@ -181,6 +181,8 @@ Val ll_node(Nest *z, Ref r) {
     const KKept *kept = ll_kept(z, r);
     if (is_known_test(z, r)) return l_bool(f->u, true);
     if (kept) return ll_kept_value(z, kept);
+    const KTable *table = ll_table(z, r);
+    if (table) return ll_looked_up(z, table, level);
     ll_at_level(z, level);
     switch (n->op) {
     case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
@@ -202,7 +204,11 @@ uint8_t ll_node_level(const Nest *z, Ref r) {
     const Ir *ir = f->p->ir;
     const Node *n = NODE(ir, r);
     int level = 0;
+    const KTable *table = ll_table(z, r);
     if (kernel_kept(z->k, r)) return (uint8_t)z->k->rank;
+    for (int i = 0; table && i < table->nbase; i++)
+        if (f->level[table->base[i]] > level) level = f->level[table->base[i]];
+    if (table) return (uint8_t)level;
     for (int i = 0; i < n->nidx; i++) {
         int l = ll_affine_level(z, aff_get(ir, NIDX(ir, r, i)->aff));
         if (l > level) level = l;
@@ -232,7 +238,10 @@ static void order_root(Nest *z, Ref root) {
         }
         f->seen[r] = f->stamp;
         const Node *n = NODE(ir, r);
-        bool leaf = n->op == SC_READ || ll_kept(z, r) || is_known_test(z, r);
+        const KTable *table = ll_table(z, r);
+        bool leaf = n->op == SC_READ || ll_kept(z, r) || is_known_test(z, r) || table;
+        for (int i = 0; table && i < table->nbase; i++)
+            if (f->seen[table->base[i]] < f->stamp) vec_push(&stack, table->base[i]);
         for (int i = (int)n->nargs - 1; i >= 0 && !leaf; i--)
             if (f->seen[NARG(ir, r, i)] < f->stamp) vec_push(&stack, NARG(ir, r, i));
     }
@@ -245,7 +254,7 @@ static uint16_t phase_of(const Nest *z, Ref r) {
     const Func *f = z->f;
     const Node *n = NODE(f->p->ir, r);
     int phase = 0;
-    if (n->op == SC_READ || ll_kept(z, r)) return 0;
+    if (n->op == SC_READ || ll_kept(z, r) || ll_table(z, r) || is_known_test(z, r)) return 0;
     for (uint32_t i = 0; i < n->nargs; i++)
         if (f->phase[NARG(f->p->ir, r, i)] > phase) phase = f->phase[NARG(f->p->ir, r, i)];
     bool branches = f->level[r] == z->k->rank && ll_math_branches((Op)n->op);

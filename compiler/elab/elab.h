@@ -381,6 +381,8 @@ typedef struct SampleTask {
 
 /* ---- spins.c: the spins among the fields, q before the step, are +1 or -1 after it; else a message. ---- */
 bool spins_stay(Elab *e, const SampleTask *t, const Value *q);
+/* Notes of a step which of its inputs hold spins that started as such. */
+void spins_mark(Elab *e, SampleTask *t);
 
 /* A mean over the configurations of a sample: the real or imaginary part of a primary. */
 typedef struct ReportInput { SampleTask *sample; int primary; bool imaginary; } ReportInput;

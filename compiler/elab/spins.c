@@ -57,3 +57,13 @@ bool spins_stay(Elab *e, const SampleTask *t, const Value *q) {
     diag_help(&e->front->sink, d, "choose a method that flips spins; one of your own may write `if … then -s else s`");
     return false;
 }
+
+void spins_mark(Elab *e, SampleTask *t) {
+    IrFunc *f = &t->step;
+    f->signs = arena_alloc(e->arena, (size_t)t->target.n * sizeof *f->signs + 1);
+    for (int i = 0, at = 0; i < t->target.n; i++) {
+        bool spins = t->target.fields[i]->kind == FIELD_SPIN;
+        if (spins && ir_is_signs(e->ir, t->start.data[at], 0, NULL)) f->signs[f->nsigns++] = t->state_in.data[at];
+        at += t->target.fields[i]->kind == FIELD_COMPLEX ? 2 : 1;
+    }
+}

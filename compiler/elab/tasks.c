@@ -470,6 +470,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     if (!spins_stay(e, t, state)) return false;
     if (!fits_memory(e, t) || !build_start(m, t, start)) return false;
     build_step(e, t);
+    spins_mark(e, t);
     return true;
 }
 

@@ -202,7 +202,11 @@ typedef struct IrFunc {
     Ref *out; int nout;
     Ir  *ir;
     bool single;             /* precision, see below */
+    Ref *signs; int nsigns;  /* inputs whose elements are +1 or -1 */
 } IrFunc;
+
+/* signs.c: the same of any array of a function, in its loops too, by IrFunc.signs. */
+bool ir_holds_signs(const IrFunc *f, Ref array);
 
 /* ==== single precision, part of the meaning ====================================
  * In a function that is `single`, arrays of rank >= 1 hold single precision numbers, all

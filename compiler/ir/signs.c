@@ -49,6 +49,15 @@ static bool read_signs(Duties *d, Ref r) {
     return true;
 }
 
+/* Is it the sum of a sign and a constant that is not whole? */
+static bool never_zero(const Ir *ir, Ref r) {
+    double c;
+    if (NODE(ir, r)->op != SC_ADD) return false;
+    for (int i = 0; i < 2; i++)
+        if (ir_is_const(ir, NARG(ir, r, i), &c) && c != floor(c) && fabs(c) < 1 && NODE(ir, NARG(ir, r, 1 - i))->op == SC_SIGN) return true;
+    return false;
+}
+
 /* Passes the duty of r on; false: r may be something else. */
 static bool discharge(Duties *d, Ref r) {
     const Ir *ir = d->ir;
@@ -59,6 +68,7 @@ static bool discharge(Duties *d, Ref r) {
     case SC_READ: return read_signs(d, r);
     case SC_SELECT: owe(d, NARG(ir, r, 1)), owe(d, NARG(ir, r, 2)); return true;
     case SC_MUL: case SC_MIN: case SC_MAX: case SC_DIV: owe(d, NARG(ir, r, 0)), owe(d, NARG(ir, r, 1)); return true;
+    case SC_SIGN: return never_zero(ir, NARG(ir, r, 0));
     case SC_NEG: case AR_MAP: owe(d, NARG(ir, r, 0)); return true;
     case AR_REDUCE: owe(d, NARG(ir, r, 0)); return n->aux == SC_MUL;
     case AR_CARRY: return owe_carry(d, n->aux, (int)n->val);
@@ -67,11 +77,12 @@ static bool discharge(Duties *d, Ref r) {
     }
 }
 
-bool ir_is_signs(const Ir *ir, Ref array, int nknown, const Ref *known) {
+/* loops: what leads to the loops whose carries may be met. */
+static bool all_signs(const Ir *ir, Ref array, int nknown, const Ref *known, int nloops, const Ref *loops) {
     Duties d = {.ir = ir, .seen = lq_alloc((size_t)ir->nodes.n)};
     memset(d.seen, 0, (size_t)ir->nodes.n);
     for (int i = 0; i < nknown; i++) d.seen[known[i]] = 1;
-    ir_walk(ir, 1, &array, loop_visit, &d);
+    ir_walk(ir, nloops, loops, loop_visit, &d);
     owe(&d, array);
     bool ok = true;
     while (ok && d.todo.n) ok = discharge(&d, d.todo.data[--d.todo.n]);
@@ -79,4 +90,10 @@ bool ir_is_signs(const Ir *ir, Ref array, int nknown, const Ref *known) {
     vec_free(&d.loops);
     free(d.seen);
     return ok;
+}
+
+bool ir_is_signs(const Ir *ir, Ref array, int nknown, const Ref *known) { return all_signs(ir, array, nknown, known, 1, &array); }
+
+bool ir_holds_signs(const IrFunc *f, Ref array) {
+    return f->nsigns && all_signs(f->ir, array, f->nsigns, f->signs, f->nout, f->out);
 }

@@ -385,6 +385,7 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
                                       fu->info[it->node].ahead};
     }
     restrict_kernel(pl, &k, fu->info[first].only);
+    kernel_tables(fu->f, &k, fu->arena);
     if (!k.only.test) keep_values(pl, &k, fu->info[first].region);
     if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }

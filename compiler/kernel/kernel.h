@@ -72,11 +72,20 @@ typedef struct KOnly {
     Aff     phase;
 } KOnly;
 
+/* The numbers lo, lo + step, …, n of them; whole, step a power of two. */
+typedef struct KFew { int64_t lo, step; int n; } KFew;
+
+/* A value that is a function of one or two others with few values each: entry i + n0*j is what it
+ * is for number i of base 0 and number j of base 1.  An executor may look it up. */
+enum { KERNEL_TABLE = 16 };            /* entries at most */
+typedef struct KTable { Ref value; int nbase; Ref base[2]; KFew few[2]; } KTable;
+
 typedef struct KKernel {
     int     rank;
     int64_t ext[IR_MAX_RANK];
     KRoot  *roots; int nroots;
     KOnly   only;
+    KTable *tables; int ntables;
     /* Tasks for threads, 1: none.  Each makes rows_per_task of the rows (the first axis), the
      * last one what is left; where all axes are reduced, these are whole bands (ir.h). */
     int64_t tasks, rows_per_task;
@@ -179,6 +188,12 @@ int64_t kernel_plane(const KKernel *k, int axis);
 /* The scalars of a kernel into w; needed[i]: number i of them is computed at each point
  * (room for as many as the Ir has nodes). */
 void kernel_scalars(ScalarWalk *w, const KKernel *k, bool *needed);
+
+/* ==== tables.c: values that are few ================================================ */
+
+/* Finds the values of a kernel that tables are worth while for. */
+void kernel_tables(const IrFunc *f, KKernel *k, Arena *arena);
+const KTable *kernel_table(const KKernel *k, Ref r);         /* NULL: none */
 
 /* ==== restrict.c: kernels that change some points only ============================= */
 
