@@ -184,6 +184,7 @@ static void print_uses(KPrinter *k, const KKernel *kernel, int indent)
         if (i) text_printf(out, ", ");
         buf_name(k, kernel->roots[i].buf, out);
     }
+    if (kernel->ntables) text_printf(out, "; %d value%s of a table", kernel->ntables, kernel->ntables == 1 ? "" : "s");
     text_printf(out, "\n");
 }
 
