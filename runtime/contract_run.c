@@ -145,10 +145,26 @@ static int64_t tile_bytes(const LqContractPlan *p)
     return p->machine->tile_rows * (p->block + 64 / p->element) * p->element;
 }
 
+/* Rows that are neighbours: all of them at once for each k. */
+static void pack_neighbours(const Run *r, const char *from, int64_t n, char *to)
+{
+    const int64_t *packed = r->p->packed_ks, bytes = n * r->p->element;
+    if (bytes == 64)
+        for (int64_t k = 0; k < r->nk; k++) memcpy(to + packed[k], from + r->ks[k], 64);
+    else if (bytes == 32)
+        for (int64_t k = 0; k < r->nk; k++) memcpy(to + packed[k], from + r->ks[k], 32);
+    else
+        for (int64_t k = 0; k < r->nk; k++) memcpy(to + packed[k], from + r->ks[k], (size_t)bytes);
+}
+
 static void pack_tile(const Run *r, int64_t first, int64_t n, char *to)
 {
     const LqContractPlan *p = r->p;
     int64_t e = p->element;
+    if (p->packed_by_k && neighbours(r->rows + first, n, e) == n) {
+        pack_neighbours(r, r->s + r->rows[first], n, to);
+        return;
+    }
     bool k_run = !p->packed_by_k && neighbours(r->ks, r->nk, e) == r->nk;
     for (int64_t i = 0; i < n; i++) {
         const char *from = r->s + r->rows[first + i];

@@ -19,6 +19,8 @@ T_INLINE void T(tile)(const CtTile *t, int R, int W)
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
         s[r] = t->s + t->rows[r];
+        /* what will be stored to arrives meanwhile */
+        for (int w = 0; w < W; w++) __builtin_prefetch(t->out + t->out_rows[r] + w * (int)sizeof(T_VEC), 1);
 #pragma GCC unroll 6
         for (int w = 0; w < W; w++) sum[r][w] = T_ZERO;
     }
