@@ -372,6 +372,28 @@ static void rows_alone(void)
     check(!differ, "rows have the same bits in products of fewer rows");
 }
 
+/* Long enough for threads to work at the same time; both operands are packed. */
+static void threads_at_a_time(void)
+{
+    enum { N = 330, TIMES = 20 };
+    LqContraction c = matrices(N, N, N, 2, false);
+    char *a = random_operand(&c.a, false), *b = random_operand(&c.b, false);
+    double *want = calloc(N * N, sizeof *want), *out = calloc(N * N, sizeof *out);
+    int differ = 0;
+    for (int i = 0; i < TIMES; i++) {
+        Pool *before = i ? pool_use(three) : NULL;
+        LqContractPlan *p = lq_contract_plan(&c);
+        void *scratch = lq_alloc_vectors(lq_contract_scratch(p));
+        lq_contract(p, a, b, i ? out : want, scratch);
+        differ += i && memcmp(out, want, N * N * sizeof *out);
+        free(scratch);
+        lq_contract_plan_free(p);
+        if (i) pool_use(before);
+    }
+    check(!differ, "three threads on one large product: the same bits");
+    free(a - GUARD), free(b - GUARD), free(want), free(out);
+}
+
 int main(int argc, char **argv)
 {
     bool full = argc > 1 && !strcmp(argv[1], "full");
@@ -380,6 +402,7 @@ int main(int argc, char **argv)
     batch_cases();
     convolution_cases(full);
     rows_alone();
+    threads_at_a_time();
     random_cases(full ? 15000 : 500);
     pool_free(three);
     return check_result();
