@@ -85,7 +85,7 @@ static void put_kernel(CodeKey *k, const KProgram *p, ScalarWalk *w, const KKern
     put(k, (uint64_t)kernel->nkept);
     for (int i = 0; i < kernel->nkept; i++) {
         const KKept *v = &kernel->kept[i];
-        put(k, w->place[v->here]), put(k, w->place[v->before]), put(k, (uint64_t)v->axis), put(k, (uint64_t)v->buf), put(k, (uint64_t)v->lot);
+        put(k, w->place[v->here]), put(k, w->place[v->before]), put(k, (uint64_t)v->axis), put(k, (uint64_t)v->buf), put(k, (uint64_t)v->lot), put(k, v->closes);
     }
     put(k, (uint64_t)kernel->ntables);
     for (int i = 0; i < kernel->ntables; i++) {

@@ -139,6 +139,8 @@ typedef struct Nest {
     bool  filling;                     /* makes what the first points are handed, and no root */
     bool  anew;                        /* kept values are being computed */
     Val   past[LL_MOST_KEPT];          /* by kept value: at the point before this one of the row */
+    Val   opening[LL_MOST_KEPT];       /* the same at the first point of the row */
+    bool  last;                        /* the last point of the row is being made, by itself */
     ScalarWalk *first;                 /* scalars that the first points of rows want, or NULL */
 } Nest;
 
@@ -212,6 +214,8 @@ uint8_t ll_node_level(const Nest *z, Ref r);
 /* Is the scalar handed on, here and now?  NULL: it is computed. */
 const KKept *ll_kept(const Nest *z, Ref r);
 Val  ll_kept_value(Nest *z, const KKept *v);
+/* At the last point of a row: what it shares with the first, or NULL. */
+Val  ll_closing_value(const Nest *z, Ref r);
 /* Those along an axis other than the innermost. */
 int  ll_keep_along(const KKernel *k, int axis, KKept *out);
 /* In a row: what the first point needs and does not depend on it. */

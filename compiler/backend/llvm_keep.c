@@ -54,7 +54,13 @@ static void compute_first(Nest *z) {
     }
     z->anew = false, f->u->seldom = seldom;
     for (int i = 0; i < z->k->nkept; i++)
-        if (is_inner(z, &z->k->kept[i])) z->past[i] = as_kept(z, f->value[z->k->kept[i].before]);
+        if (is_inner(z, &z->k->kept[i])) z->opening[i] = z->past[i] = as_kept(z, f->value[z->k->kept[i].before]);
+}
+
+Val ll_closing_value(const Nest *z, Ref r) {
+    for (int i = 0; i < z->k->nkept && z->last; i++)
+        if (z->k->kept[i].here == r && z->k->kept[i].closes) return z->opening[i];
+    return NULL;
 }
 
 void ll_keep_segment(Nest *z, int64_t from) {

@@ -183,6 +183,8 @@ Val ll_node(Nest *z, Ref r) {
     if (kept) return ll_kept_value(z, kept);
     const KTable *table = ll_table(z, r);
     if (table) return ll_looked_up(z, table, level);
+    Val closing = ll_closing_value(z, r);
+    if (closing) return closing;
     ll_at_level(z, level);
     switch (n->op) {
     case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
@@ -582,7 +584,8 @@ static void reductions_end(Nest *z, int axis) {
 static bool emit_pair(Nest *z, Ref r, Ref s) {
     Func *f = z->f;
     const Node *a = NODE(f->p->ir, r), *b = NODE(f->p->ir, s);
-    if (f->phase[r] % 2 == 0 || f->phase[s] != f->phase[r] || a->op != b->op || ll_kept(z, r) || ll_kept(z, s)) return false;
+    if (f->phase[r] % 2 == 0 || f->phase[s] != f->phase[r] || a->op != b->op || ll_kept(z, r) || ll_kept(z, s) ||
+        ll_closing_value(z, r) || ll_closing_value(z, s)) return false;
     Val x = f->value[NARG(f->p->ir, r, 0)], y = f->value[NARG(f->p->ir, s, 0)];
     if (!l_is_vector(x) || LLVMTypeOf(x) != LLVMTypeOf(y)) return false;
     ll_at_level(z, z->k->rank);
@@ -623,7 +626,9 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     ll_keep_segment(z, from);
     l_goto_end(f->u, z->here);
     if (end - from == 1) {
+        z->last = z->first && !z->across && from > 0 && end == z->length;
         emit_point(z);
+        z->last = false;
         l_goto_end(f->u, z->here);
         ll_keep_advance(z, false);
         return;

@@ -42,6 +42,7 @@ typedef struct Keep {
     VEC(Ref) stack;
     KKept kept[MOST_KEPT]; int nkept, nregisters;
     int axis, budget;        /* of the comparison being made */
+    bool closing;            /* it is about the last point of the axis and the first one */
 } Keep;
 
 /* ---- shapes --------------------------------------------------------------------------- */
@@ -87,6 +88,14 @@ static void learn(Keep *s, Ref r) {
 
 /* ---- is one expression the other, one step back? ------------------------------------------ */
 
+/* At the last point of the axis, and at the first: the same element? */
+static bool index_closes(const Keep *s, const Index *here, const Index *before) {
+    const Affine *a = aff_get(s->ir, here->aff), *b = aff_get(s->ir, before->aff);
+    int64_t apart = a->k + aff_coef(s->ir, here->aff, (Sym)s->axis) * (s->k->ext[s->axis] - 1) - b->k;
+    bool turns = here->mode <= IX_PERIODIC && before->mode <= IX_PERIODIC;
+    return apart == 0 || (turns && here->n > 0 && apart % here->n == 0);
+}
+
 /* Where one of the modes is exact, the index is inside, and all modes mean the same there. */
 static bool index_is_behind(const Keep *s, const Index *here, const Index *before) {
     const Affine *a = aff_get(s->ir, here->aff), *b = aff_get(s->ir, before->aff);
@@ -97,7 +106,7 @@ static bool index_is_behind(const Keep *s, const Index *here, const Index *befor
         if (a->t[i].sym != b->t[i].sym || a->t[i].c != b->t[i].c) return false;
         if (a->t[i].sym == (Sym)s->axis) k -= a->t[i].c;
     }
-    return k == b->k;
+    return k == b->k && (!s->closing || index_closes(s, here, before));
 }
 
 static bool is_behind(Keep *s, Ref here, Ref before, int depth);
@@ -170,7 +179,10 @@ static bool find_kept(Keep *s, Ref before) {
         Ref here = partner(s, before, axis);
         if (!here) continue;
         s->nregisters += inner;
-        s->kept[s->nkept++] = (KKept){here, before, axis, -1, 0};
+        s->budget = MOST_COMPARED, s->closing = inner;
+        bool closes = inner && is_behind(s, here, before, 0);
+        s->closing = false;
+        s->kept[s->nkept++] = (KKept){here, before, axis, -1, 0, closes};
         return true;
     }
     return false;

@@ -56,7 +56,12 @@ typedef struct KRoot {
  * an axis that is not the innermost one it has a buffer for that, with an element for each
  * point of the axes after it, for each iteration of a wave: a lot, of which each of the tasks
  * of threads has one. */
-typedef struct KKept { Ref here, before; int axis, buf; int64_t lot; } KKept;
+typedef struct KKept {
+    Ref here, before;
+    int axis, buf;
+    int64_t lot;
+    bool closes;             /* along the innermost axis: `here` at the last point is `before` at the first */
+} KKept;
 
 /* Points that a kernel is restricted to (restrict.c): those where the truth value `test` is
  * true, that is where axis number `axis` is at `phase` modulo `every`; `phase` is affine in the
