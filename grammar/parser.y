@@ -47,6 +47,7 @@ static Block block(StmtList *l, Span at);
     BindList    *binds;
     Option       option;
     OptionList  *options;
+    OverList    *over;
     Args        *args;
     Params      *params;
     WordList    *words;
@@ -66,15 +67,18 @@ static Block block(StmtList *l, Span at);
 %token RESERVED "a reserved word"
 %token IMPORT "import" PARAM "param" AXIS "axis" GRID "grid" LATTICE "lattice" FIELD "field"
 %token DATA "data" DEF "def" ACTION "action" OBSERVABLE "observable" SYMMETRY "symmetry"
+%token LAYER "layer" NETWORK "network" LOSS "loss" KERNEL "kernel" OPTIMIZER "optimizer"
+%token MINIMIZE "minimize" LOAD "load"
 %token SAMPLER "sampler" SCAN "scan" SAMPLE "sample" REPORT "report" PLOT "plot" SAVE "save" PRINT "print"
 %token IF "if" THEN "then" ELSE "else" AND "and" OR "or" NOT "not"
 %token IN "in" IN_BIND "in the set" IN_INTERVAL "in an interval"
 %token REPEAT "repeat" WHILE "while" AT_MOST "at most" FOR "for" RETURN "return"
+%token WEIGHT "weight" STOP "stop"
 %token ACCEPT "accept" MONITOR "monitor" STATE "state" WARN "warn" REVERSIBLE "reversible"
-%token WITH "with" OVER "over" OF "of" TO "to" AS "as" TRUE "true" FALSE "false"
+%token WITH "with" OVER "over" OF "of" TO "to" AS "as" FROM "from" TRUE "true" FALSE "false"
 %token LE "<=" GE ">=" EQ "==" NE "!=" ARROW "->" DOTDOT ".." PIPE "|>" COMPOSE ">>"
 
-%type <expr> expr or and not compare sum product tail head mul unary power exponent postfix
+%type <expr> expr compose or and not compare sum product tail head mul unary power exponent postfix
 %type <expr> primary set
 %type <exprs> exprs
 %type <bind> bind
@@ -82,7 +86,9 @@ static Block block(StmtList *l, Span at);
 %type <expr> guard
 %type <op> comparison
 %type <args> args arglist options
-%type <params> params paramlist paramopts
+%type <params> params paramlist paramopts inputs
+%type <exprs> sets
+%type <over> over
 %type <words> names
 %type <word> name path
 %type <heads> heads head_list
@@ -132,6 +138,22 @@ decl: IMPORT imports
     | SAMPLER name params block
         { Decl *d = ast_function(p, DC_SAMPLER, $2, $3, @$);
           d->body = $4; d->has_body = true; }
+    | OPTIMIZER name params block
+        { Decl *d = ast_function(p, DC_OPTIMIZER, $2, $3, @$);
+          d->body = $4; d->has_body = true; }
+    | LAYER name params '(' inputs ')' block
+        { Decl *d = ast_layer(p, $2, $3, $5, @$);
+          d->body = $7; d->has_body = true; }
+    | LAYER name params '(' inputs ')' '=' expr
+        { ast_layer(p, $2, $3, $5, @$)->value = $8; }
+    | NETWORK name '=' expr
+        { Decl *d = ast_decl(p, DC_NETWORK, @$);
+          d->name = $2.name; d->name_at = $2.at; d->value = $4; }
+    | NETWORK name ':' postfix ARROW postfix '=' expr
+        { Decl *d = ast_decl(p, DC_NETWORK, @$);
+          d->name = $2.name; d->name_at = $2.at; d->value = $8; d->lo = $4; d->hi = $6; }
+    | LOAD postfix FROM expr
+        { Decl *d = ast_decl(p, DC_LOAD, @$); d->value = $2; d->path = $4; }
     | SYMMETRY expr ARROW expr OF name
         { ast_symmetry(p, $2, $4, $6, @$); }
     | run
@@ -152,8 +174,19 @@ run: SAMPLE names '~' expr WITH postfix
         { ast_sample(p, $2, $4, $6, NULL, @$); }
    | SAMPLE names '~' expr WITH postfix '{' settings '}'
         { ast_sample(p, $2, $4, $6, $8, @$); }
+   | MINIMIZE expr OVER over WITH postfix
+        { ast_minimize(p, $2, $4, $6, NULL, @$); }
+   | MINIMIZE expr OVER over WITH postfix '{' settings '}'
+        { ast_minimize(p, $2, $4, $6, $8, @$); }
    | REPORT reports
    ;
+
+/* what a minimisation may change: the value is the kind of a field that is declared here */
+over: postfix                       { $$ = NEW(OverList); ADD($$, ast_over(p, $1, NULL)); }
+    | postfix ':' postfix           { $$ = NEW(OverList); ADD($$, ast_over(p, $1, $3)); }
+    | over ',' postfix              { $$ = $1; ADD($$, ast_over(p, $3, NULL)); }
+    | over ',' postfix ':' postfix  { $$ = $1; ADD($$, ast_over(p, $3, $5)); }
+    ;
 
 runs: %empty
     | runs separator
@@ -161,7 +194,9 @@ runs: %empty
     | runs error separator { yyerrok; ast_decl(p, DC_ERROR, @2); }
     ;
 
-function: DEF { $$ = DC_DEF; } | ACTION { $$ = DC_ACTION; } | OBSERVABLE { $$ = DC_OBSERVABLE; } ;
+function: DEF { $$ = DC_DEF; } | ACTION { $$ = DC_ACTION; } | OBSERVABLE { $$ = DC_OBSERVABLE; }
+        | LOSS { $$ = DC_LOSS; } | KERNEL { $$ = DC_KERNEL; }
+        ;
 
 imports: path             { Decl *d = ast_decl(p, DC_IMPORT, @1); d->name = $1.name; d->name_at = @1; }
        | imports ',' path { Decl *d = ast_decl(p, DC_IMPORT, @3); d->name = $3.name; d->name_at = @3; }
@@ -204,6 +239,17 @@ params: '(' ')'                            { $$ = NEW(Params); }
       | '(' SEMI paramopts ')'             { $$ = $3; }
       ;
 
+/* what a layer is applied to; index sets in brackets are given names */
+inputs: name                           { $$ = ast_add_param(p, NULL, $1.name, $1.at, NULL, false); }
+      | name '[' sets ']'              { $$ = ast_add_param(p, NULL, $1.name, $1.at, ast_tuple(p, $3, @3), false); }
+      | inputs ',' name                { $$ = ast_add_param(p, $1, $3.name, $3.at, NULL, false); }
+      | inputs ',' name '[' sets ']'   { $$ = ast_add_param(p, $1, $3.name, $3.at, ast_tuple(p, $5, @5), false); }
+      ;
+
+sets: name          { $$ = NEW(ExprList); ADD($$, ast_name(p, $1.name, $1.at)); }
+    | sets ',' name { $$ = $1; ADD($$, ast_name(p, $3.name, $3.at)); }
+    ;
+
 paramlist: name                        { $$ = ast_add_param(p, NULL, $1.name, $1.at, NULL, false); }
          | name '=' expr               { $$ = ast_add_param(p, NULL, $1.name, $1.at, $3, false); }
          | paramlist ',' name          { $$ = ast_add_param(p, $1, $3.name, $3.at, NULL, false); }
@@ -237,6 +283,9 @@ stmts: %empty                { $$ = NEW(StmtList); }
 stmt: exprs '=' expr            { $$ = ast_assign(p, ST_LET, $1, $3, @$); }
     | exprs '=' REVERSIBLE expr { $$ = ast_assign(p, ST_CLAIM, $1, $4, @$); }
     | exprs '~' expr            { $$ = ast_assign(p, ST_DRAW, $1, $3, @$); }
+    | WEIGHT exprs '=' expr     { $$ = ast_assign(p, ST_WEIGHT, $2, $4, @$); }
+    | WEIGHT exprs '~' expr     { $$ = ast_assign(p, ST_WEIGHT, $2, $4, @$); $$->drawn = true; }
+    | STOP IF expr              { $$ = ast_stmt(p, ST_STOP, @$); $$->value = $3; }
     | STATE exprs '=' expr      { $$ = ast_assign(p, ST_STATE, $2, $4, @$); }
     | exprs                     { $$ = ast_unused(p, $1, @$); }
     | REPEAT expr block
@@ -286,9 +335,13 @@ exprs: expr           { $$ = NEW(ExprList); ADD($$, $1); }
      | exprs ',' expr { $$ = $1; ADD($$, $3); }
      ;
 
-expr: or
+expr: compose
     | IF expr THEN expr ELSE expr { $$ = ast_if(p, $2, $4, $6, @$); }
     ;
+
+compose: or
+       | compose COMPOSE or { $$ = ast_binary(p, OP_COMPOSE, $1, $3, @2, @$); }
+       ;
 
 or:  and | or OR and   { $$ = ast_binary(p, OP_OR, $1, $3, @2, @$); } ;
 and: not | and AND not { $$ = ast_binary(p, OP_AND, $1, $3, @2, @$); } ;

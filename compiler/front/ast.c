@@ -390,6 +390,41 @@ Decl *ast_plot(Parse *p, ExprList *list, BindList *binds, OptionList *settings, 
     return d;
 }
 
+Decl *ast_layer(Parse *p, Word name, Params *ps, Params *inputs, Span at)
+{
+    Decl *d = ast_function(p, DC_LAYER, name, ps, at);
+    d->inputs = inputs->list.data, d->ninputs = inputs->list.n;
+    return d;
+}
+
+/* A name, a name with index sets and a type, or something with weights. */
+Over ast_over(Parse *p, Expr *what, Expr *type)
+{
+    Over o = {.at = what->at, .type = type};
+    if (what->kind == EX_INDEX && what->a->kind == EX_NAME && type) {
+        o.name = what->a->name, o.at = what->a->at;
+        o.binds = binds_of_index(p, what), o.nbinds = what->nbinds;
+    } else if (what->kind == EX_NAME) {
+        o.name = what->name;
+    } else if (what->kind == EX_MEMBER && !type) {
+        o.of = what;
+    } else if (what->kind != EX_ERROR && !p->failed) {
+        Diag *d = diag_error(p->sink, "E0131", what->at, "this cannot be minimised over");
+        diag_help(p->sink, d, "write `over net.weights`, or a field: `over r[W] : real`");
+        p->failed = true;
+    }
+    return o;
+}
+
+Decl *ast_minimize(Parse *p, Expr *value, OverList *over, Expr *method, OptionList *settings, Span at)
+{
+    Decl *d = ast_decl(p, DC_MINIMIZE, at);
+    d->value = value, d->method = method;
+    d->over = over->data, d->nover = over->n;
+    if (settings) d->settings = settings->data, d->nsettings = settings->n;
+    return d;
+}
+
 /* The tasks of the block have been made: the scan goes before them. */
 Decl *ast_scan(Parse *p, BindList *binds, Span at)
 {
@@ -449,7 +484,7 @@ Decl *ast_report(Parse *p, Expr *target_, Expr *value, Span at)
 
 /* Levels of the grammar: an operand prints in parentheses when it is below what its
  * place asks for. */
-enum { P_IF, P_OR, P_AND, P_NOT, P_COMPARE, P_SUM, P_MUL, P_UNARY, P_POWER, P_POSTFIX };
+enum { P_IF, P_COMPOSE, P_OR, P_AND, P_NOT, P_COMPARE, P_SUM, P_MUL, P_UNARY, P_POWER, P_POSTFIX };
 
 static const struct { const char *text; int level; } ops[] = {
     [OP_ADD] = {" + ", P_SUM},   [OP_SUB] = {" - ", P_SUM},   [OP_MUL] = {"*", P_MUL},
@@ -457,7 +492,7 @@ static const struct { const char *text; int level; } ops[] = {
     [OP_LE] = {" <= ", P_COMPARE}, [OP_GT] = {" > ", P_COMPARE}, [OP_GE] = {" >= ", P_COMPARE},
     [OP_EQ] = {" == ", P_COMPARE}, [OP_NE] = {" != ", P_COMPARE}, [OP_AND] = {" and ", P_AND},
     [OP_OR] = {" or ", P_OR},    [OP_IN] = {" in ", P_COMPARE}, [OP_NEG] = {"-", P_UNARY},
-    [OP_NOT] = {"not ", P_NOT},
+    [OP_NOT] = {"not ", P_NOT},  [OP_COMPOSE] = {" >> ", P_COMPOSE},
 };
 
 static int level(const Expr *e)
@@ -616,7 +651,7 @@ void ast_print_expr(const Expr *e, Text *out)
 static const char *const op_words[] = {
     [OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/", [OP_POW] = "^",
     [OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">=", [OP_EQ] = "==", [OP_NE] = "!=",
-    [OP_AND] = "and", [OP_OR] = "or", [OP_IN] = "in", [OP_NEG] = "-", [OP_NOT] = "not",
+    [OP_AND] = "and", [OP_OR] = "or", [OP_IN] = "in", [OP_NEG] = "-", [OP_NOT] = "not", [OP_COMPOSE] = ">>",
 };
 
 static void sx(const Expr *e, FILE *out);
@@ -704,6 +739,7 @@ static const char *const stmt_words[] = {
     [ST_ERROR] = "error", [ST_LET] = "let", [ST_DRAW] = "draw", [ST_REPEAT] = "repeat",
     [ST_WHILE] = "while", [ST_FOR] = "for", [ST_IF] = "if", [ST_RETURN] = "return",
     [ST_ACCEPT] = "accept", [ST_MONITOR] = "monitor", [ST_WARN] = "warn", [ST_STATE] = "state", [ST_CLAIM] = "reversible",
+    [ST_WEIGHT] = "weight", [ST_STOP] = "stop",
 };
 
 static void sx_stmt(const Stmt *s, int depth, FILE *out)
@@ -732,6 +768,8 @@ static const char *const decl_words[] = {
     [DC_ERROR] = "error", [DC_IMPORT] = "import", [DC_PARAM] = "param", [DC_AXIS] = "axis",
     [DC_GRID] = "grid", [DC_LATTICE] = "lattice", [DC_FIELD] = "field", [DC_DATA] = "data",
     [DC_DEF] = "def", [DC_ACTION] = "action", [DC_OBSERVABLE] = "observable",
+    [DC_LOSS] = "loss", [DC_KERNEL] = "kernel", [DC_OPTIMIZER] = "optimizer", [DC_LAYER] = "layer",
+    [DC_NETWORK] = "network", [DC_MINIMIZE] = "minimize", [DC_LOAD] = "load",
     [DC_SAMPLER] = "sampler", [DC_SCAN] = "scan", [DC_SYMMETRY] = "symmetry", [DC_SAMPLE] = "sample",
     [DC_REPORT] = "report", [DC_PLOT] = "plot", [DC_SAVE] = "save", [DC_PRINT] = "print",
 };
@@ -747,14 +785,43 @@ static void sx_params(const Decl *d, FILE *out)
     fprintf(out, ")");
 }
 
+static void sx_inputs(const Decl *d, FILE *out)
+{
+    fprintf(out, " (");
+    for (int i = 0; i < d->ninputs; i++) {
+        fprintf(out, "%s%s", i ? " " : "", d->inputs[i].name);
+        if (d->inputs[i].value) sx_child(d->inputs[i].value, out);
+    }
+    fprintf(out, ")");
+}
+
+static void sx_over(const Decl *d, FILE *out)
+{
+    for (int i = 0; i < d->nover; i++) {
+        const Over *o = &d->over[i];
+        fprintf(out, " (over");
+        if (o->name) fprintf(out, " %s", o->name);
+        if (o->nbinds) sx_binds(o->binds, o->nbinds, out);
+        if (o->of) sx_child(o->of, out);
+        if (o->type) sx_child(o->type, out);
+        fprintf(out, ")");
+    }
+}
+
+static bool is_function(DeclKind kind)
+{
+    return kind == DC_DEF || kind == DC_ACTION || kind == DC_OBSERVABLE || kind == DC_LOSS || kind == DC_KERNEL ||
+           kind == DC_SAMPLER || kind == DC_OPTIMIZER || kind == DC_LAYER;
+}
+
 static void sx_decl(const Decl *d, FILE *out)
 {
     fprintf(out, "(%s", decl_words[d->kind]);
     if (d->name) fprintf(out, d->kind == DC_REPORT && strpbrk(d->name, " ()[]") ? " |%s|" : " %s", d->name);
     for (int i = d->kind == DC_SYMMETRY ? 0 : 1; i < d->nnames; i++) fprintf(out, " %s", d->names[i]);
     if (d->nbinds) sx_binds(d->binds, d->nbinds, out);
-    if (d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER)
-        sx_params(d, out);
+    if (is_function(d->kind)) sx_params(d, out);
+    if (d->kind == DC_LAYER) sx_inputs(d, out);
     if (d->doc) {
         Text t = {0};
         print_string(d->doc, &t);
@@ -769,6 +836,7 @@ static void sx_decl(const Decl *d, FILE *out)
         sx_child(d->hi, out);
         fprintf(out, " %s)", d->hi_open ? "open" : "closed");
     }
+    sx_over(d, out);
     if (d->method) sx_child(d->method, out);
     sx_options(d->settings, d->nsettings, out);
     for (int i = 0; i < d->nlist; i++) sx_child(d->list[i], out);

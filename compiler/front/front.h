@@ -112,7 +112,7 @@ typedef enum ExprKind {
 typedef enum AstOp {
     OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW,
     OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_AND, OP_OR, OP_IN,
-    OP_NEG, OP_NOT,
+    OP_NEG, OP_NOT, OP_COMPOSE,
 } AstOp;
 
 /* `x in X`, `x` (set inferred from the use), or a bare set expression.
@@ -150,6 +150,8 @@ typedef enum StmtKind {
     ST_MONITOR,  /* monitor value [as names[0] [with limit]] : limit names a test */
     ST_WARN,     /* warn value (EX_STR) */
     ST_STATE,    /* state names = value */
+    ST_WEIGHT,   /* weight names = value, or ~ value (drawn): the start of a weight */
+    ST_STOP,     /* stop if value */
     ST_CLAIM,    /* names = reversible value   (value is a call) */
 } StmtKind;
 
@@ -161,6 +163,7 @@ struct Stmt {
     const char **names; Span *name_at; int nnames;
     Bind        *binds; int nbinds;
     Expr        *value, *limit;
+    bool         drawn;              /* ST_WEIGHT: by a distribution */
     Block        body, orelse;
 };
 
@@ -176,10 +179,17 @@ typedef enum DeclKind {
     DC_DEF,        /* name(params; opts) = value | block */
     DC_ACTION,
     DC_OBSERVABLE,
+    DC_LOSS,       /* as DC_DEF: a scalar of weights and data */
+    DC_KERNEL,     /* as DC_DEF: a function of coordinates */
     DC_SAMPLER,    /* name(params; opts) block */
+    DC_OPTIMIZER,  /* the same */
+    DC_LAYER,      /* name(params; opts) (inputs) = value | block */
+    DC_NETWORK,    /* name [: lo -> hi] = value */
     DC_SYMMETRY,   /* names[0][binds] -> value of names2: name = action name */
     DC_SCAN,       /* scan binds { … }: before the tasks of its block, whose `scan` it is */
     DC_SAMPLE,     /* sample names ~ value with method { settings } */
+    DC_MINIMIZE,   /* minimize value over `over` with method { settings } */
+    DC_LOAD,       /* load value from path */
     DC_REPORT,     /* report name[binds] = value, or report value (name derived) */
     DC_PLOT,       /* plot list [for binds] [{ settings }] */
     DC_SAVE,       /* save list to path */
@@ -187,6 +197,10 @@ typedef enum DeclKind {
 } DeclKind;
 
 typedef struct Param { const char *name; Span at; Expr *value; /* default of an option */ } Param;
+
+/* What a minimisation changes: weights (of), or the field `name` that is declared here when it has a
+ * type, and by its own declaration otherwise. */
+typedef struct Over { const char *name; Span at; Expr *of, *type; Bind *binds; int nbinds; } Over;
 
 struct Decl {
     DeclKind     kind;
@@ -201,6 +215,8 @@ struct Decl {
     Block        body; bool has_body;
     Param       *params; int nparams;   /* before the ';' */
     Param       *opts;   int nopts;     /* after it, with defaults */
+    Param       *inputs; int ninputs;   /* of a layer: value the names of its sets, an EX_NAME or EX_TUPLE, or NULL */
+    Over        *over;   int nover;
     Expr        *lo, *hi; bool lo_open, hi_open;
     Expr        *method;             /* sample: a call or a name */
     Option      *settings; int nsettings;

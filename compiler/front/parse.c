@@ -233,7 +233,7 @@ static int contextual(Layout *l, Token *t)
     const Token *next = l->raw + 1 < p->raw.n ? &p->raw.data[l->raw + 1] : NULL;
     bool member = last_kind(l) == '.' && !(t->flags & TF_LINE);
     if (member && is_word(t->kind)) t->kind = T_NAME;
-    if (l->scan && p->open.n == 1 && (t->kind == T_REPORT || t->kind == T_SAMPLE) && t->flags & TF_LINE) l->keyword = t->kind;
+    if (l->scan && p->open.n == 1 && (t->kind == T_REPORT || t->kind == T_SAMPLE || t->kind == T_MINIMIZE) && t->flags & TF_LINE) l->keyword = t->kind;
     /* What a report calls its result may be a keyword: report action = E[S]/volume(X). */
     bool result = l->keyword == T_REPORT || l->keyword == T_SAVE || l->keyword == T_PLOT;
     bool first = last_kind(l) == l->keyword || (last_kind(l) == ',' && p->open.n == l->scan);
@@ -244,6 +244,10 @@ static int contextual(Layout *l, Token *t)
     }
     if (t->kind == T_FOR && !p->open.n) l->for_list = true;
     if (t->kind != T_NAME || member || !next) return 1;
+    bool leads = t->flags & TF_LINE || last_kind(l) == '{' || last_kind(l) == ';';
+    if (l->keyword == T_LAYER && leads && next->kind == T_NAME && !strcmp(t->name, "weight")) t->kind = T_WEIGHT;
+    if (l->keyword == T_OPTIMIZER && leads && next->kind == T_IF && !strcmp(t->name, "stop")) t->kind = T_STOP;
+    if (l->keyword == T_LOAD && !strcmp(t->name, "from")) t->kind = T_FROM;
     if (next->kind == '[' && !(next->flags & TF_LINE)) {
         if (!strcmp(t->name, "\xCE\xA3")) t->name = intern("sum");
         if (!strcmp(t->name, "\xCE\xA0")) t->name = intern("prod");
@@ -256,6 +260,14 @@ static int contextual(Layout *l, Token *t)
     return 1;
 }
 
+/* `load net.weights from …` at the very left; elsewhere `load` is a function. */
+static bool loads(const Layout *l, const Token *t)
+{
+    const Parse *p = l->p;
+    const Token *next = l->raw + 1 < p->raw.n ? &p->raw.data[l->raw + 1] : NULL;
+    return t->kind == T_NAME && t->flags & TF_COLUMN0 && next && next->kind == T_NAME && !strcmp(t->name, "load");
+}
+
 static void layout(Parse *p)
 {
     Layout lay = {.p = p}, *l = &lay;
@@ -265,6 +277,7 @@ static void layout(Parse *p)
             l->raw++;
             continue;
         }
+        if (loads(l, &t)) t.kind = T_LOAD;
         if (begins_declaration(l, &t)) {
             end_chunk(l, &t);
             begin_chunk(l, &t);

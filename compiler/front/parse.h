@@ -108,6 +108,7 @@ typedef LIST(Bind) BindList;
 typedef LIST(Option) OptionList;
 typedef LIST(Param) ParamList;
 typedef LIST(Stmt *) StmtList;
+typedef LIST(Over) OverList;
 
 typedef struct Word { const char *name; Span at; } Word;
 typedef LIST(Word) WordList;
@@ -159,6 +160,9 @@ Decl *ast_sample(Parse *p, WordList *names, Expr *value, Expr *method,
                  OptionList *settings, Span at);
 /* binds and settings may be NULL. */
 Decl *ast_plot(Parse *p, ExprList *list, BindList *binds, OptionList *settings, Span at);
+Decl *ast_layer(Parse *p, Word name, Params *ps, Params *inputs, Span at);
+Over  ast_over(Parse *p, Expr *what, Expr *type);
+Decl *ast_minimize(Parse *p, Expr *value, OverList *over, Expr *method, OptionList *settings, Span at);
 /* After the tasks of its block. */
 Decl *ast_scan(Parse *p, BindList *binds, Span at);
 Decl *ast_report(Parse *p, Expr *target, Expr *value, Span at);

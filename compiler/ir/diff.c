@@ -6,6 +6,9 @@
  * The equation φ(x) = u is solved for as many axes as possible, one dimension at a
  * time, so that the contribution is a gather; axes that remain are summed over.
  *
+ * Where that would visit many places for one (strides, crossing indices), the values are
+ * scattered instead: a call (calls.def) that adds them in order.
+ *
  *   scalar sweep     the partial derivatives of a body with respect to its reads
  *   index inversion  one read's contribution as an expression in u
  *   array sweep      backprop(): nodes in reverse order, several roots
@@ -170,6 +173,7 @@ typedef struct Invert {
     AxisKind kind[IR_MAX_RANK];
     Aff sub[IR_MAX_RANK];
     bool anti[IR_MAX_RANK];             /* solved from an antiperiodic equation */
+    bool conditioned[IR_MAX_RANK];      /* dimension that became a condition */
     Ref term;
     Refs order;                         /* scalars of the term, where uses are looked up */
 } Invert;
@@ -300,7 +304,7 @@ static void condition(Invert *v, int d) {
     Ir *ir = v->ir;
     Index ix = v->phi[d];
     Sym u = (Sym)(v->n + d);
-    v->pending[d] = false;
+    v->pending[d] = false, v->conditioned[d] = true;
     Ref term = v->term, cond = ir_bool(ir, true);
     if (ix.n > 1 || ix.mode == IX_ZERO) {
         Ref here = ir_idx(ir, (Index){aff_sym(ir, u), IX_EXACT, v->dims[u]});
@@ -309,6 +313,57 @@ static void condition(Invert *v, int d) {
     if (ix.mode == IX_ZERO) cond = ir_binary(ir, SC_AND, ir_inrange(ir, ix.aff, ix.n), cond);
     if (ix.mode == IX_ANTIPERIODIC) term = diff_scale(ir, SC_MUL, term, sign_at(ir, ix.aff, ix.n));
     set_term(v, ir_select(ir, cond, term, ir_const(ir, 0)));
+}
+
+/* ---- where a gather would visit far more than it adds ---- */
+
+enum { MOST_VISITS = 8 };    /* of a sum over an axis for which few elements, or one, are not 0 */
+
+/* Would axes be summed over for one element in many?  Those are axes in a condition, and those
+ * that enter an axis solved for with a stride. */
+static bool is_wasteful(const Invert *v) {
+    int64_t visits = 1;
+    for (int s = 0; s < v->n; s++) {
+        bool waste = false;
+        if (v->kind[s] != FREE_AXIS) continue;
+        for (int d = 0; d < v->m; d++) waste |= v->conditioned[d] && aff_coef(v->ir, v->phi[d].aff, (Sym)s) != 0;
+        for (int t = 0; t < v->n; t++) {
+            int64_t c = v->kind[t] == FREE_AXIS ? 0 : aff_coef(v->ir, v->sub[t], (Sym)s);
+            waste |= c > 1 || c < -1;
+        }
+        if (waste && visits <= MOST_VISITS) visits *= v->dims[s];
+    }
+    return visits > MOST_VISITS;
+}
+
+static bool has_loop_symbols(const Ir *ir, Aff a) {
+    const Affine *f = aff_get(ir, a);
+    for (int i = 0; i < f->n; i++)
+        if (f->t[i].sym >= SYM_FREE) return true;
+    return false;
+}
+
+/* The contribution of a read made by a scatter: the term summed over the axes that the read does
+ * not name, each value added where the read found its own.  0: the indices do not allow it. */
+static Ref scattered(Ir *ir, int n, const int64_t *dims, Ref read, Ref term) {
+    Ref array = NARG(ir, read, 0);
+    Index ix[IR_MAX_RANK];
+    int64_t to[IR_MAX_RANK], ext[IR_MAX_RANK];
+    Sym syms[IR_MAX_RANK];
+    Aff by[IR_MAX_RANK];
+    int m = NODE(ir, array)->rank, named = 0, nsyms = 0;
+    bool used[IR_MAX_RANK] = {false};
+    for (int d = 0; d < m; d++) {
+        ix[d] = *NIDX(ir, read, d), to[d] = NDIM(ir, array, d), ix[d].n = to[d];
+        if (has_loop_symbols(ir, ix[d].aff)) return 0;
+        for (int s = 0; s < n; s++) used[s] |= aff_coef(ir, ix[d].aff, (Sym)s) != 0;
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (int s = 0; s < n; s++)
+            if (used[s] == (pass == 0)) ext[nsyms] = dims[s], by[nsyms] = aff_sym(ir, (Sym)nsyms), syms[nsyms++] = (Sym)s, named += pass == 0;
+    for (int d = 0; d < m; d++) ix[d].aff = aff_subst(ir, ix[d].aff, nsyms, syms, by);
+    Ref values = ir_reduce(ir, SC_ADD, named, n - named, ext, ir_subst_syms(ir, term, nsyms, syms, by));
+    return read_axes(ir, ir_scatter(ir, values, m, to, ix), 0);
 }
 
 static void solve_dimension(Invert *v, int d) {
@@ -492,7 +547,8 @@ static bool invert_read(Grad *g, Ref at, int n, const int64_t *dims, Ref read, R
     }
     set_term(&v, term);
     for (int d = 0; d < v.m; d++) solve_dimension(&v, d);
-    bool good = finish(&v, at, out);
+    *out = is_wasteful(&v) ? scattered(ir, n, dims, read, term) : 0;
+    bool good = *out || finish(&v, at, out);
     vec_free(&v.order);
     return good;
 }
@@ -625,6 +681,11 @@ static Kids kids_of(Grad *g, Ref r) {
     switch (NODE(g->ir, r)->op) {
     case AR_MAP: case AR_REDUCE: k = body_kids(g, NARG(g->ir, r, 0)); break;
     case AR_LOOP: k = loop_kids(g, r); break;
+    case AR_CALL:
+        k.first = g->kid_pool.n;
+        for (uint32_t i = 0; i < NODE(g->ir, r)->nargs; i++)
+            if (i == 0 || NARG(g->ir, r, 1) != NARG(g->ir, r, 0)) vec_push(&g->kid_pool, NARG(g->ir, r, i)), k.n++;
+        break;
     case AR_PROJ: case AR_STACK:
         k.first = g->kid_pool.n, k.n = 1;
         vec_push(&g->kid_pool, NARG(g->ir, r, 0));
@@ -1075,12 +1136,24 @@ static bool sweep_loop(Sweep *w, Ref loop) {
 
 /* ==== the reverse sweep over arrays ==================================================== */
 
+/* A function of whole arrays passes its adjoint on as an array. */
+static void sweep_call(Sweep *w, Ref r) {
+    Ir *ir = w->g->ir;
+    Ref share[2];
+    diff_call(ir, r, adjoint_array(ir, r, w->adj[r]), share);
+    for (uint32_t i = 0; i < NODE(ir, r)->nargs; i++) {
+        Ref a = NARG(ir, r, i);
+        if (share[i] && w->dep[a]) accumulate(w, a, read_axes(ir, share[i], 0));
+    }
+}
+
 static bool sweep_node(Sweep *w, Ref r) {
     Ir *ir = w->g->ir;
     Node n = *NODE(ir, r);
     if (n.op == AR_LOOP) return sweep_loop(w, r);
     if (!w->adj[r] || is_zero(ir, w->adj[r])) return true;
     if (n.op == AR_MAP || n.op == AR_REDUCE) return sweep_body(w, r);
+    if (n.op == AR_CALL) sweep_call(w, r);
     if (n.op == AR_PROJ || n.op == AR_STACK) {
         LoopAdjoint a = {NARG(ir, r, 0), (int)n.aux, n.op == AR_STACK, adjoint_array(ir, r, w->adj[r])};
         vec_push(&w->at_loops, a);

@@ -16,4 +16,7 @@ bool diff_rule(Ir *ir, Ref r, Ref adj, const bool *active, Ref *out, const char 
 /* Operations that have zero derivative everywhere, by convention. */
 bool diff_is_flat(Op op);
 
+/* diff_calls.c: the adjoints of the arguments of a call, out[0] and out[1], as arrays; 0 for none. */
+void diff_call(Ir *ir, Ref call, Ref adj, Ref *out);
+
 #endif

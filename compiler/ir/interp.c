@@ -5,6 +5,7 @@
  * (schedule.h).  Its body is compiled once into a list of steps, sorted by the last
  * axis on which each depends, so that what only depends on outer axes is not
  * evaluated again at every point.  Requires what ir_verify accepts. */
+#include "calls.h"
 #include "schedule.h"
 
 #include "../../runtime/philox.h"
@@ -50,6 +51,8 @@ typedef struct LoopRun {
     int64_t *elements;
 } LoopRun;
 
+typedef struct CallRun CallRun;
+
 typedef struct Interp {
     const Ir *ir;
     const IrFunc *f;
@@ -60,6 +63,8 @@ typedef struct Interp {
     double  **store;         /* by position: memory of a map or reduction */
     Body    **body;          /* by position */
     LoopRun **run;           /* by position of the AR_LOOP */
+    CallRun **call;          /* by position of the AR_CALL */
+    VEC(CallRun *) calls;    /* all of them */
     LoopRun **inside;        /* by loop number: the loop being run */
     int64_t  *iteration;     /* by loop number */
     ScalarWalk *walk;
@@ -401,6 +406,45 @@ static void run_body_node(Interp *in, Ref r)
     if (n->op == AR_REDUCE && ir_is_single(in->f, r)) take(in->store[at], in->store[at], ir_elements(ir, r), true);
 }
 
+/* ---- calls ---------------------------------------------------------------------------- */
+
+/* A call prepared, with room for what it wants: arrays of single precision as such. */
+struct CallRun { LqCall call; float *in[LQ_CALL_ARGS], *out; void *scratch; };
+
+static CallRun *new_call_run(Interp *in, Ref r)
+{
+    CallRun *run = arena_alloc(in->arena, sizeof *run);
+    ir_call_describe(in->ir, r, in->f->single, &run->call);
+    lq_call_prepare(&run->call);
+    for (int i = 0; i < run->call.nargs; i++)
+        if (run->call.in_single[i]) run->in[i] = (float *)new_array(in, run->call.nin[i]);
+    if (run->call.out_single) run->out = (float *)new_array(in, run->call.nout);
+    size_t bytes = lq_call_scratch(&run->call) + 64;
+    run->scratch = (void *)(((uintptr_t)arena_alloc(in->arena, bytes) + 63) / 64 * 64);
+    vec_push(&in->calls, run);
+    return run;
+}
+
+static void run_call(Interp *in, Ref r)
+{
+    uint32_t at = PLACE(in->s, r);
+    CallRun *run = in->call[at];
+    const void *args[LQ_CALL_ARGS];
+    if (!run) {
+        run = in->call[at] = new_call_run(in, r);
+        in->value[at] = in->store[at] = new_array(in, run->call.nout);
+    }
+    for (int i = 0; i < run->call.nargs; i++) {
+        const double *from = in->value[PLACE(in->s, NARG(in->ir, r, (uint32_t)i))];
+        args[i] = from;
+        if (!run->in[i]) continue;
+        for (int64_t k = 0; k < run->call.nin[i]; k++) run->in[i][k] = (float)from[k];
+        args[i] = run->in[i];
+    }
+    lq_call_run(&run->call, args, run->out ? (void *)run->out : (void *)in->store[at], run->scratch);
+    for (int64_t k = 0; run->out && k < run->call.nout; k++) in->store[at][k] = run->out[k];
+}
+
 static void run_node(Interp *in, Ref r)
 {
     const Ir *ir = in->ir;
@@ -414,6 +458,7 @@ static void run_node(Interp *in, Ref r)
     case AR_PROJ: *value = run->cur[n->aux]; break;
     case AR_STACK: *value = run->stack[n->aux]; break;
     case AR_LOOP: run_loop(in, r); break;
+    case AR_CALL: run_call(in, r); break;
     default: run_body_node(in, r);
     }
 }
@@ -432,6 +477,7 @@ static void prepare(Interp *in, const IrFunc *f, const double *const *inputs)
     in->store = arena_alloc(in->arena, n * sizeof *in->store);
     in->body = arena_alloc(in->arena, n * sizeof *in->body);
     in->run = arena_alloc(in->arena, n * sizeof *in->run);
+    in->call = arena_alloc(in->arena, n * sizeof *in->call);
     in->inside = arena_alloc(in->arena, loops * sizeof *in->inside);
     in->iteration = arena_alloc(in->arena, loops * sizeof *in->iteration);
     for (int i = 0; i < f->nin; i++)
@@ -457,6 +503,8 @@ void interp_call(const IrFunc *f, const double *const *in, double *const *out, R
         const double *value = it.value[PLACE(it.s, f->out[i])];
         take(out[i], value, ir_elements(f->ir, f->out[i]), f->single && NODE(f->ir, f->out[i])->rank > 0);
     }
+    for (int i = 0; i < it.calls.n; i++) lq_call_release(&it.calls.data[i]->call);
+    vec_free(&it.calls);
     scalar_walk_free(it.walk);
     schedule_free(it.s);
     arena_free(it.arena);

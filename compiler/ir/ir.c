@@ -446,6 +446,13 @@ Ref ir_stack(Ir *ir, Ref loop, int which) {
     return loop_result(ir, AR_STACK, loop, which, 1, ir->loops.data[NODE(ir, loop)->aux].trip);
 }
 
+Ref ir_call(Ir *ir, CallKind kind, int nargs, const Ref *args, int rank, int nred, const int64_t *dims,
+            int nidx, const Index *ix, int64_t val) {
+    return node_intern(ir, (Proto){.n = {.op = AR_CALL, .rank = (uint8_t)rank, .nred = (uint8_t)nred, .nargs = (uint32_t)nargs,
+                                         .nidx = (uint16_t)nidx, .aux = kind, .val = (double)val},
+                                   .args = args, .index = ix, .dims = dims});
+}
+
 /* ---- questions -------------------------------------------------------------------- */
 
 int64_t ir_elements(const Ir *ir, Ref array) {

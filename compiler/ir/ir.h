@@ -36,6 +36,7 @@ typedef enum Op {
     AR_CARRY,    /* aux: loop number; nred unused; arg 0: initial value (for its shape); val: which */
     AR_PROJ,     /* arg 0: AR_LOOP; aux: which carry: its value after the last iteration */
     AR_STACK,    /* arg 0: AR_LOOP; aux: which carry: [iteration, …] its value before each iteration */
+    AR_CALL,     /* aux: CallKind: an array made as a whole by a function of the runtime, see calls.def */
     IR_NOPS
 } Op;
 
@@ -57,6 +58,14 @@ typedef enum IndexMode {
     IX_ANTIPERIODIC,  /* modulo n; the value read changes sign with each turn */
     IX_ZERO           /* outside 0 … n-1 the value read is 0 */
 } IndexMode;
+
+/* Functions of whole arrays, from calls.def. */
+typedef enum CallKind {
+#define CALL(id, name, nargs) CALL_##id,
+#include "calls.def"
+#undef CALL
+    IR_NCALLS
+} CallKind;
 
 typedef struct Index { Aff aff; uint32_t mode; int64_t n; } Index;
 
@@ -141,12 +150,32 @@ Ref  ir_loop(Ir *ir, uint32_t loop, int active, int ncarry, const Ref *init, con
 Ref  ir_proj(Ir *ir, Ref loop, int which);
 Ref  ir_stack(Ir *ir, Ref loop, int which);
 
+/* An array made by a call.  dims: rank + nred extents; indices and val as calls.def says. */
+Ref  ir_call(Ir *ir, CallKind kind, int nargs, const Ref *args, int rank, int nred, const int64_t *dims,
+             int nidx, const Index *ix, int64_t val);
+
 int64_t ir_elements(const Ir *ir, Ref array);            /* product of outer extents */
 bool ir_is_array(const Ir *ir, Ref r);
 /* Least and greatest value of an affine form when axis i runs over 0 … dims[i]-1. */
 void ir_aff_range(const Ir *ir, Aff a, int ndims, const int64_t *dims, int64_t *lo, int64_t *hi);
 bool ir_is_const(const Ir *ir, Ref r, double *v);
 uint32_t ir_fresh(Ir *ir);                               /* a new free symbol */
+
+/* ==== calls.c: functions of whole arrays ===================================== */
+
+const char *call_name(CallKind kind);
+int  call_arity(CallKind kind);
+/* The calls that users and derivatives need, with their shapes found; see calls.def. */
+Ref  ir_scatter(Ir *ir, Ref values, int rank, const int64_t *dims, const Index *ix);
+Ref  ir_take(Ir *ir, Ref source, Ref places, int leading);
+Ref  ir_put(Ir *ir, Ref places, Ref values, int leading, int rank, const int64_t *dims);
+Ref  ir_svd(Ir *ir, Ref a);
+Ref  ir_eigh(Ir *ir, Ref a);
+Ref  ir_cholesky(Ir *ir, Ref a);
+Ref  ir_solve(Ir *ir, Ref a, Ref b);
+Ref  ir_logdet(Ir *ir, Ref a);
+/* NULL, or what is wrong with the shapes of a call. */
+const char *call_problem(const Ir *ir, Ref call);
 
 /* ==== rewrite.c: substitution and traversal ================================= */
 

@@ -38,6 +38,7 @@ static const OpInfo info[IR_NOPS] = {
     [AR_MAP] = {"map", NULL, 1, 0},       [AR_REDUCE] = {"reduce", NULL, 1, 0},
     [AR_LOOP] = {"loop", NULL, 0, 0},     [AR_CARRY] = {"carry", NULL, 1, 0},
     [AR_PROJ] = {"proj", NULL, 1, 0},     [AR_STACK] = {"stack", NULL, 1, 0},
+    [AR_CALL] = {"call", NULL, 0, 0},
 };
 
 const char *op_name(Op op) { return op < IR_NOPS ? info[op].name : "?"; }

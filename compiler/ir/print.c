@@ -266,6 +266,20 @@ static void print_list(FuncPrinter *p, Ref node, uint32_t from, uint32_t to)
     }
 }
 
+static void print_call(FuncPrinter *p, Ref r)
+{
+    const Node *n = NODE(p->ir, r);
+    text_printf(p->out, " %s ", call_name((CallKind)n->aux));
+    print_list(p, r, 0, n->nargs);
+    if (n->nred) text_printf(p->out, " over "), print_dims(p->ir, r, n->rank, n->rank + n->nred, p->out);
+    for (int i = 0; i < n->nidx; i++) {
+        text_printf(p->out, i ? ", " : " at ");
+        print_affine(p->ir, NIDX(p->ir, r, i)->aff, p->out);
+        text_printf(p->out, "%s", mode_text[NIDX(p->ir, r, i)->mode]);
+    }
+    if (n->val != 0) text_printf(p->out, " leading %lld", (long long)n->val);
+}
+
 static void print_const_array(FuncPrinter *p, Ref r)
 {
     const ConstData *c = &p->ir->consts.data[NODE(p->ir, r)->aux];
@@ -322,6 +336,7 @@ static void print_array_node(FuncPrinter *p, Ref r, int indent)
         print_dims(ir, r, n->rank, n->rank + n->nred, out);
         print_body(p, r);
         break;
+    case AR_CALL: print_call(p, r); break;
     case AR_LOOP: print_loop(p, r, indent); break;
     case AR_CARRY: text_printf(out, " %d of loop %u", (int)n->val, n->aux); break;
     default:

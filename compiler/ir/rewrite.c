@@ -102,6 +102,7 @@ Ref ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop) {
     case AR_REDUCE: return ir_reduce(ir, (Op)n.aux, n.rank, n.nred, dims, args[0]);
     case AR_CARRY: return ir_carry(ir, loop, (int)n.val, args[0]);
     case AR_LOOP: return ir_loop(ir, loop, (int)n.val, (int)n.nargs / 2, args, args + n.nargs / 2);
+    case AR_CALL: return ir_call(ir, (CallKind)n.aux, (int)n.nargs, args, n.rank, n.nred, dims, n.nidx, ix, (int64_t)n.val);
     case AR_PROJ: return ir_proj(ir, args[0], (int)n.aux);
     case AR_STACK: return ir_stack(ir, args[0], (int)n.aux);
     default: return ir_op(ir, (Op)n.op, (int)n.nargs, args);

@@ -34,7 +34,7 @@ static bool fail(Verify *v, Ref r, const char *fmt, ...)
 /* ---- the form of a node ------------------------------------------------------------ */
 
 enum { R = 0, B = 1 };       /* the type column of ops.def */
-typedef enum Args { NO_ARGS, SCALARS, ONE_SCALAR, ONE_ARRAY, A_LOOP, CARRIES } Args;
+typedef enum Args { NO_ARGS, SCALARS, ONE_SCALAR, ONE_ARRAY, ARRAYS, A_LOOP, CARRIES } Args;
 typedef struct Form { Args args; int nargs, nidx; bool has_dims; } Form;
 
 static const Form forms[IR_NOPS] = {
@@ -47,7 +47,7 @@ static const Form forms[IR_NOPS] = {
     [AR_CONST] = {NO_ARGS, 0, 0, true},     [AR_MAP] = {ONE_SCALAR, 1, 0, true},
     [AR_REDUCE] = {ONE_SCALAR, 1, 0, true}, [AR_LOOP] = {CARRIES, -1, 0, false},
     [AR_CARRY] = {ONE_ARRAY, 1, 0, true},   [AR_PROJ] = {A_LOOP, 1, 0, true},
-    [AR_STACK] = {A_LOOP, 1, 0, true},
+    [AR_STACK] = {A_LOOP, 1, 0, true},      [AR_CALL] = {ARRAYS, -1, -2, true},
 };
 
 static const bool boolean_op[IR_NOPS] = {
@@ -122,6 +122,9 @@ static bool check_args(Verify *v, Ref r)
         if ((form->args == A_LOOP) != (op == AR_LOOP))
             return fail(v, r, "argument %u must %sbe a loop", i, form->args == A_LOOP ? "" : "not ");
     }
+    if (n->op == AR_CALL && (n->aux >= IR_NCALLS || (int)n->nargs != call_arity((CallKind)n->aux)))
+        return fail(v, r, "%u arguments, or no such call", n->nargs);
+    if (form->nidx == -2) return true;      /* call_problem */
     int nidx = form->nidx < 0 ? NODE(ir, NARG(ir, r, 0))->rank : form->nidx;
     if (n->nidx != nidx) return fail(v, r, "%d indices instead of %d", n->nidx, nidx);
     return true;
@@ -132,7 +135,7 @@ static bool check_shape(Verify *v, Ref r)
     const Ir *ir = v->ir;
     const Node *n = NODE(ir, r);
     if (!forms[n->op].has_dims && n->rank + n->nred) return fail(v, r, "has extents");
-    if ((n->op == AR_REDUCE) != (n->nred > 0)) return fail(v, r, "%d reduced axes", n->nred);
+    if (n->op != AR_CALL && (n->op == AR_REDUCE) != (n->nred > 0)) return fail(v, r, "%d reduced axes", n->nred);
     int64_t total = 1;
     for (int i = 0; i < n->rank + n->nred; i++) {
         int64_t d = NDIM(ir, r, i);
@@ -168,6 +171,10 @@ static bool check_reference(Verify *v, Ref r)
         if (n->aux >= (uint32_t)ir->loops.n) return fail(v, r, "no loop %u", n->aux);
         if (ir->loops.data[n->aux].trip < 0) return fail(v, r, "negative trip");
         return true;
+    case AR_CALL: {
+        const char *problem = call_problem(ir, r);
+        return !problem || fail(v, r, "%s %s", call_name((CallKind)n->aux), problem);
+    }
     case AR_PROJ: case AR_STACK:
         if (n->aux >= NODE(ir, NARG(ir, r, 0))->nargs / 2) return fail(v, r, "the loop has no carry %u", n->aux);
         return true;

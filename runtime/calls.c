@@ -1,0 +1,76 @@
+/* calls.c — functions of whole arrays, carried out: gathers and scatters here, contractions in
+ * contract.c, matrix functions in linalg.c.  Orders of summation are fixed: a scatter adds in
+ * row-major order of its argument, in the precision of its arrays. */
+#include "calls.h"
+#include "linalg.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- elements of either precision ------------------------------------------------------- */
+
+static double get(const void *a, bool single, int64_t i) { return single ? ((const float *)a)[i] : ((const double *)a)[i]; }
+
+static void set(void *a, bool single, int64_t i, double v) {
+    if (single) ((float *)a)[i] = (float)v;
+    else ((double *)a)[i] = v;
+}
+
+static void clear(const LqCall *c, void *out) { memset(out, 0, (size_t)c->nout * (c->out_single ? 4 : 8)); }
+
+/* ---- scatter ------------------------------------------------------------------------------ */
+
+/* Where index ix is at a point: the place along its axis, or -1; changes the sign with each turn
+ * of an antiperiodic one. */
+static int64_t place_of(const LqIndex *ix, const int64_t *at, int rank, double *sign) {
+    int64_t p = ix->k;
+    for (int i = 0; i < rank; i++) p += ix->c[i] * at[i];
+    if (ix->mode == 0 || ix->mode == 3) return p >= 0 && p < ix->n ? p : -1;
+    int64_t turns = p / ix->n - (p % ix->n < 0);
+    if (ix->mode == 2 && turns & 1) *sign = -*sign;
+    return p - turns * ix->n;
+}
+
+/* The places of a row differ by a constant while no axis turns round; that is not made use of. */
+static void run_scatter(const LqCall *c, const void *in, void *out) {
+    int64_t at[LQ_AXES] = {0}, n = 1;
+    for (int i = 0; i < c->rank; i++) n *= c->ext[i];
+    clear(c, out);
+    for (int64_t e = 0; e < n; e++) {
+        double sign = 1;
+        int64_t place = 0;
+        for (int d = 0; d < c->to.rank && place >= 0; d++) {
+            int64_t p = place_of(&c->to.ix[d], at, c->rank, &sign);
+            place = p < 0 ? -1 : place * c->to.ix[d].n + p;
+        }
+        if (place >= 0) set(out, c->out_single, place, get(out, c->out_single, place) + sign * get(in, c->in_single[0], e));
+        for (int axis = c->rank - 1; axis >= 0 && ++at[axis] == c->ext[axis]; axis--) at[axis] = 0;
+    }
+}
+
+/* ---- take and put --------------------------------------------------------------------------- */
+
+/* Which place a number names, or -1: it is rounded to a whole one. */
+static int64_t named_place(const LqCall *c, const void *places, bool single, int64_t i) {
+    double p = rint(get(places, single, i));
+    return p >= 0 && p < (double)c->n ? (int64_t)p : -1;
+}
+
+static void run_take(const LqCall *c, const void *source, const void *places, void *out) {
+    for (int64_t i = 0; i < c->m; i++) {
+        int64_t p = named_place(c, places, c->in_single[1], i);
+        for (int64_t k = 0; k < c->rest; k++)
+            set(out, c->out_single, i * c->rest + k, p < 0 ? 0 : get(source, c->in_single[0], p * c->rest + k));
+    }
+}
+
+static void run_put(const LqCall *c, const void *places, const void *values, void *out) {
+    clear(c, out);
+    for (int64_t i = 0; i < c->m; i++) {
+        int64_t p = named_place(c, places, c->in_single[0], i);
+        for (int64_t k = 0; k < c->rest && p >= 0; k++) {
+            int64_t to = p * c->rest + k;
+            set(out, c->out_single, to, get(out, c->out_single, to) + get(values, c->in_single[1], i * c->rest + k));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+/* calls.h — functions of whole arrays that programs call: contractions, matrix functions,
+ * gathers and their adjoints.  A call is described once, prepared, and then carried out
+ * any number of times, from several threads, each with its own scratch space; nothing
+ * is allocated by it.  What each computes says compiler/ir/calls.def. */
+#ifndef LQFT_CALLS_H
+#define LQFT_CALLS_H
+
+#include "contract.h"
+
+typedef enum LqCallKind {
+    LQ_CONTRACT, LQ_SCATTER, LQ_TAKE, LQ_PUT, LQ_SVD, LQ_EIGH, LQ_CHOLESKY, LQ_SOLVE, LQ_LOGDET
+} LqCallKind;
+
+enum { LQ_CALL_ARGS = 2 };
+
+typedef struct LqCall {
+    LqCallKind kind;
+    bool  single;                /* arrays are float (double: numbers of rank 0), else double */
+    int   nargs;
+    int64_t nin[LQ_CALL_ARGS], nout;     /* elements */
+    bool  in_single[LQ_CALL_ARGS], out_single;
+    LqContraction contraction;   /* LQ_CONTRACT */
+    int   rank; int64_t ext[LQ_AXES];    /* LQ_SCATTER: of the argument */
+    LqOperand to;                /*             where its elements go */
+    int64_t m, n;                /* matrix functions: rows, columns (solve: order, right sides); take, put:
+                                  * number of places taken, places that there are */
+    int64_t rest;                /* take, put: elements at a place */
+    LqContractPlan *plan;        /* made by lq_call_prepare */
+} LqCall;
+
+void   lq_call_prepare(LqCall *c);
+void   lq_call_release(LqCall *c);
+/* Bytes of scratch space that lq_call_run wants, aligned to 64. */
+size_t lq_call_scratch(const LqCall *c);
+void   lq_call_run(const LqCall *c, const void *const *in, void *out, void *scratch);
+
+#endif
