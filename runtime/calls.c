@@ -74,3 +74,72 @@ static void run_put(const LqCall *c, const void *places, const void *values, voi
         }
     }
 }
+
+/* ---- matrix functions ------------------------------------------------------------------------- */
+
+/* Scratch: arguments and result as doubles where the arrays are of single precision, then what
+ * LAPACK wants. */
+static size_t doubles_of(bool single, int64_t n) { return single ? ((size_t)n * 8 + 63) / 64 * 64 : 0; }
+
+static size_t converted(const LqCall *c) {
+    size_t bytes = doubles_of(c->out_single, c->nout);
+    for (int i = 0; i < c->nargs; i++) bytes += doubles_of(c->in_single[i], c->nin[i]);
+    return bytes + (c->kind == LQ_CALL_LOGDET ? 64 : 0);
+}
+
+static LqLinalgKind kind_of(const LqCall *c) {
+    return c->kind == LQ_CALL_SVD ? LQ_SVD : c->kind == LQ_CALL_EIGH ? LQ_EIGH : c->kind == LQ_CALL_CHOLESKY ? LQ_CHOLESKY
+         : c->kind == LQ_CALL_SOLVE ? LQ_SOLVE : LQ_LOGDET;
+}
+
+static size_t linalg_scratch(const LqCall *c) {
+    bool solve = c->kind == LQ_CALL_SOLVE;
+    return lq_linalg_scratch(kind_of(c), c->m, solve ? c->m : c->n, solve ? c->n : 0);
+}
+
+/* A failed function leaves numbers that are none: the caller sees that in its results. */
+static void run_matrix(const LqCall *c, const void *const *in, void *out, char *scratch) {
+    const double *a[LQ_CALL_ARGS];
+    double *to = out, logdet[2];
+    for (int i = 0; i < c->nargs; i++) {
+        a[i] = in[i];
+        if (!c->in_single[i]) continue;
+        double *copy = (double *)scratch;
+        for (int64_t k = 0; k < c->nin[i]; k++) copy[k] = ((const float *)in[i])[k];
+        a[i] = copy, scratch += doubles_of(true, c->nin[i]);
+    }
+    if (c->out_single) to = (double *)scratch, scratch += doubles_of(true, c->nout);
+    switch (c->kind) {
+    case LQ_CALL_SVD: lq_svd(c->m, c->n, a[0], to, scratch); break;
+    case LQ_CALL_EIGH: lq_eigh(c->m, a[0], to, scratch); break;
+    case LQ_CALL_CHOLESKY: lq_cholesky(c->m, a[0], to, scratch); break;
+    case LQ_CALL_SOLVE: lq_solve(c->m, c->n, a[0], a[1], to, scratch); break;
+    default: lq_logdet(c->m, a[0], logdet, scratch), to[0] = logdet[0];
+    }
+    for (int64_t k = 0; c->out_single && k < c->nout; k++) ((float *)out)[k] = (float)to[k];
+}
+
+/* ---- the interface ------------------------------------------------------------------------------ */
+
+static bool is_matrix(const LqCall *c) { return c->kind >= LQ_CALL_SVD; }
+
+void lq_call_prepare(LqCall *c) { c->plan = c->kind == LQ_CALL_CONTRACT ? lq_contract_plan(&c->contraction) : NULL; }
+
+void lq_call_release(LqCall *c) {
+    if (c->plan) lq_contract_plan_free(c->plan);
+    c->plan = NULL;
+}
+
+size_t lq_call_scratch(const LqCall *c) {
+    return c->plan ? lq_contract_scratch(c->plan) : is_matrix(c) ? converted(c) + linalg_scratch(c) : 0;
+}
+
+void lq_call_run(const LqCall *c, const void *const *in, void *out, void *scratch) {
+    switch (c->kind) {
+    case LQ_CALL_CONTRACT: lq_contract(c->plan, in[0], in[1], out, scratch); break;
+    case LQ_CALL_SCATTER: run_scatter(c, in[0], out); break;
+    case LQ_CALL_TAKE: run_take(c, in[0], in[1], out); break;
+    case LQ_CALL_PUT: run_put(c, in[0], in[1], out); break;
+    default: run_matrix(c, in, out, scratch);
+    }
+}

@@ -8,7 +8,8 @@
 #include "contract.h"
 
 typedef enum LqCallKind {
-    LQ_CONTRACT, LQ_SCATTER, LQ_TAKE, LQ_PUT, LQ_SVD, LQ_EIGH, LQ_CHOLESKY, LQ_SOLVE, LQ_LOGDET
+    LQ_CALL_CONTRACT, LQ_CALL_SCATTER, LQ_CALL_TAKE, LQ_CALL_PUT, LQ_CALL_SVD, LQ_CALL_EIGH, LQ_CALL_CHOLESKY,
+    LQ_CALL_SOLVE, LQ_CALL_LOGDET
 } LqCallKind;
 
 enum { LQ_CALL_ARGS = 2 };
@@ -19,8 +20,8 @@ typedef struct LqCall {
     int   nargs;
     int64_t nin[LQ_CALL_ARGS], nout;     /* elements */
     bool  in_single[LQ_CALL_ARGS], out_single;
-    LqContraction contraction;   /* LQ_CONTRACT */
-    int   rank; int64_t ext[LQ_AXES];    /* LQ_SCATTER: of the argument */
+    LqContraction contraction;   /* LQ_CALL_CONTRACT */
+    int   rank; int64_t ext[LQ_AXES];    /* LQ_CALL_SCATTER: of the argument */
     LqOperand to;                /*             where its elements go */
     int64_t m, n;                /* matrix functions: rows, columns (solve: order, right sides); take, put:
                                   * number of places taken, places that there are */

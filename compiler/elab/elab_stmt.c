@@ -676,6 +676,7 @@ static void run_stmt(Elab *e, Run *r, const Stmt *s) {
     case ST_STATE: run_state(e, r, s); break;
     case ST_WARN: run_warn(e, r, s); break;
     case ST_CLAIM: run_claim(e, r, s); break;
+    case ST_WEIGHT: case ST_STOP: fail(r); break;
     case ST_RETURN:
         r->returned = value_close(e, elab_expr(e, r->env, s->value));
         r->returned_at = s->at;
