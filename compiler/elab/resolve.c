@@ -33,13 +33,16 @@ typedef struct Resolver {
 } Resolver;
 
 static bool is_function(const Decl *d) {
-    return d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER;
+    switch (d->kind) {
+    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER: return true;
+    default: return false;
+    }
 }
 
 /* Does the declaration give a name to the whole program? */
 static bool is_global(const Decl *d) {
     switch (d->kind) {
-    case DC_PARAM: case DC_AXIS: case DC_GRID: case DC_LATTICE: case DC_FIELD: case DC_DATA: return true;
+    case DC_PARAM: case DC_AXIS: case DC_GRID: case DC_LATTICE: case DC_FIELD: case DC_DATA: case DC_NETWORK: return true;
     default: return is_function(d);
     }
 }
@@ -314,14 +317,14 @@ static void walk_if(Resolver *r, const Stmt *s) {
 static void walk_stmt(Resolver *r, const Stmt *s) {
     switch (s->kind) {
     case ST_ERROR: r->silent = true; break;      /* what it would have bound is unknown */
-    case ST_LET: case ST_DRAW: case ST_STATE: case ST_CLAIM: define(r, s); break;
+    case ST_LET: case ST_DRAW: case ST_STATE: case ST_CLAIM: case ST_WEIGHT: define(r, s); break;
     case ST_REPEAT: case ST_WHILE: case ST_FOR: walk_loop(r, s); break;
     case ST_IF: walk_if(r, s); break;
     case ST_RETURN: case ST_ACCEPT:
         walk(r, s->value);
         walk(r, s->limit);
         break;
-    case ST_MONITOR: walk(r, s->value); break;       /* its test is a word of the statement */
+    case ST_MONITOR: case ST_STOP: walk(r, s->value); break;       /* its test is a word of the statement */
     case ST_WARN: break;
     }
 }
@@ -357,6 +360,12 @@ static void resolve_function(Resolver *r, const Decl *d) {
     for (int i = 0; i < d->nopts; i++) {
         walk(r, d->opts[i].value);
         vec_push(&r->locals, d->opts[i].name);
+    }
+    for (int i = 0; i < d->ninputs; i++) {
+        const Expr *sets = d->inputs[i].value;
+        vec_push(&r->locals, d->inputs[i].name);
+        if (sets && sets->kind == EX_NAME) vec_push(&r->locals, sets->name);
+        for (int k = 0; sets && k < sets->n; k++) vec_push(&r->locals, sets->list[k]->name);
     }
     if (d->has_body) walk_block(r, &d->body);
     else walk(r, d->value);
@@ -405,6 +414,25 @@ static void resolve_sample(Resolver *r, const Decl *d) {
         if (!is_setting_word(&d->settings[i])) walk(r, d->settings[i].value);
 }
 
+/* Settings that the language does not know are names of the objective. */
+static void resolve_minimize(Resolver *r, const Decl *d) {
+    for (int i = 0; i < d->nover; i++) {
+        const Over *o = &d->over[i];
+        walk(r, o->of);
+        resolve_sets(r, o->binds, o->nbinds);
+        if (o->name && o->type) vec_push(&r->reports, o->name);
+        else if (o->name) use(r, o->name, o->at);
+    }
+    for (int i = 0; i < d->nover; i++)
+        if (d->over[i].name) vec_push(&r->locals, d->over[i].name);
+    for (int i = 0; i < d->nsettings; i++) {
+        if (!is_setting_word(&d->settings[i])) walk(r, d->settings[i].value);
+        vec_push(&r->locals, d->settings[i].name);
+    }
+    walk(r, d->value);
+    if (d->method && d->method->kind != EX_NAME) walk_arguments(r, d->method);
+}
+
 static void resolve_list(Resolver *r, const Decl *d) {
     r->in_plot = d->kind == DC_PLOT;
     for (int i = 0; i < d->nbinds; i++) walk(r, d->binds[i].set);
@@ -428,7 +456,12 @@ static void resolve_decl(Resolver *r, const Decl *d) {
         break;
     case DC_FIELD: resolve_sets(r, d->binds, d->nbinds); break;
     case DC_DATA: resolve_data(r, d); break;
-    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_SAMPLER: resolve_function(r, d); break;
+    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER:
+        resolve_function(r, d);
+        break;
+    case DC_NETWORK: walk(r, d->value); break;
+    case DC_MINIMIZE: resolve_minimize(r, d); break;
+    case DC_LOAD: walk(r, d->value); break;
     case DC_SYMMETRY: resolve_symmetry(r, d); break;
     case DC_SAMPLE: resolve_sample(r, d); break;
     case DC_REPORT:
