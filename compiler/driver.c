@@ -194,10 +194,10 @@ static int run_task(RunResult *r, Task *t) {
     switch (t->kind) {
     case TASK_SAMPLE: {
         SampleData *data = NULL;
-        int status = sample_run(r, t->sample, &data);
+        int status = t->sample->minimizes ? minimize_run(r, t->sample, &data) : sample_run(r, t->sample, &data);
         if (data) {
             vec_push(&r->samples, data);
-            summarize_sample(r, data);
+            if (!t->sample->minimizes) summarize_sample(r, data);
         }
         return status;
     }
@@ -206,6 +206,7 @@ static int run_task(RunResult *r, Task *t) {
         vec_push(&r->reports, result);
         return 0;
     }
+    case TASK_LOAD: return 0;
     case TASK_PLOT: return plots_write(r, t);
     case TASK_SAVE: return saves_write(r, t);
     case TASK_PRINT:

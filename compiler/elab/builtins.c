@@ -140,7 +140,16 @@ static const Value *call_reduce(Elab *e, int which, int n, const Value *const *a
 static const Value *call_size(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
     (void)n;
     const Value *v = args[0];
-    if (v->kind == VK_NUM && v->u.num.nsets && builtins[which].detail == 0) {
+    if (v->kind == VK_TUPLE && builtins[which].detail == 0) {
+        double total = 0, part;
+        for (int i = 0; i < v->u.tuple.n; i++) {
+            const Value *s = call_size(e, which, 1, &v->u.tuple.items[i], arg_at, at);
+            if (!value_is_const(e, s, &part)) return s;
+            total += part;
+        }
+        return value_const(e, total, at);
+    }
+    if (v->kind == VK_NUM && builtins[which].detail == 0) {
         double total = 1;
         for (int i = 0; i < v->u.num.nsets; i++) total *= (double)set_size(v->u.num.sets[i]);
         return value_const(e, total, at);
@@ -185,6 +194,44 @@ static const Value *call_sites(Elab *e, int which, int n, const Value *const *ar
     v->u.set = args[0]->u.num.sets[0];
     v->name = v->u.set->name;
     return v;
+}
+
+/* An array of zeros like x, which does not depend on x. */
+static const Value *call_zeros(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)n, (void)at;
+    const Value *v = args[0]->kind == VK_TUPLE ? args[0] : number_arg(e, which, args[0], arg_at[0]);
+    return v->kind == VK_ERROR ? v : value_zero_like(e, v);
+}
+
+/* window(X, k): displacements by -(k-1)/2 to k/2 in each direction; block(X, k): by 0 to k-1;
+ * coarse(X, k): the sites k*s. */
+enum { SETS_WINDOW, SETS_BLOCK, SETS_COARSE };
+
+static const Value *call_sets(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)n;
+    double k;
+    if (args[0]->kind != VK_SET || args[0]->u.set->kind != SET_LATTICE)
+        return ELAB_FAIL(e, "E0203", arg_at[0], "`%s` needs a lattice, and this is %s", builtins[which].name, value_describe(e, args[0]));
+    if (!value_is_const(e, args[1], &k) || k != rint(k) || k < 1 || k > 1024)
+        return ELAB_FAIL(e, "E0215", arg_at[1], "a width is a whole number from 1 to 1024");
+    IndexSet *X = args[0]->u.set;
+    int64_t width = (int64_t)k;
+    IndexSet *s = builtins[which].detail == SETS_COARSE ? set_coarse(e, X, width, at)
+                : set_window(e, X, width, builtins[which].detail == SETS_BLOCK ? 0 : -(width - 1) / 2, at);
+    if (!s) {
+        Diag *d = elab_error(e, "E0215", at, "the extents of `%s` are no multiples of %lld", X->name, (long long)width);
+        diag_label(&e->front->sink, d, X->at, "%s", set_describe(e->arena, X));
+        return value_error();
+    }
+    Value *v = value_new(e, VK_SET, at);
+    v->u.set = s;
+    v->name = s->name;
+    return v;
+}
+
+static const Value *call_identity(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)n, (void)at;
+    return args[0]->kind == VK_TUPLE ? args[0] : number_arg(e, which, args[0], arg_at[0]);
 }
 
 static const Value *call_vary(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
@@ -241,7 +288,8 @@ static const Builtin builtins[] = {
     {"sum", 1, 1, call_reduce, 0},         {"prod", 1, 1, call_reduce, 0},        {"mean", 1, 1, call_reduce, 0},
     {"volume", 1, 1, call_size, 0},        {"size", 1, 1, call_size, 0},          {"step", 1, 1, call_size, 1},
     {"extent", 2, 2, call_extent, 0},      {"position", 1, 1, call_position, 0},  {"vary", 3, 3, call_vary, 0},
-    {"sites", 1, 1, call_sites, 0},
+    {"sites", 1, 1, call_sites, 0},        {"zeros", 1, 1, call_zeros, 0},        {"identity", 1, 1, call_identity, 0},
+    {"window", 2, 2, call_sets, SETS_WINDOW}, {"block", 2, 2, call_sets, SETS_BLOCK}, {"coarse", 2, 2, call_sets, SETS_COARSE},
     {"difference", 3, 3, call_local, 0},   {"colour", 2, 2, call_local, 1},       {"colours", 2, 2, call_local, 2},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
@@ -254,10 +302,10 @@ int builtin_find(const char *name) {
 }
 
 const char *const *builtin_names(int *n) {
-    static const char *names[LQ_COUNT(builtins) + 5];
+    static const char *names[LQ_COUNT(builtins) + 7];
     for (int i = 0; i < LQ_COUNT(builtins); i++) names[i] = builtins[i].name;
     *n = LQ_COUNT(builtins);
-    static const char *const more[] = {"pi", "inf", "grad", "E", "warmup"};
+    static const char *const more[] = {"pi", "inf", "grad", "E", "warmup", "iteration", "progress"};
     for (int i = 0; i < LQ_COUNT(more); i++) names[(*n)++] = more[i];
     return names;
 }
@@ -275,5 +323,7 @@ const Value *builtin_value(Elab *e, const char *name, Span at) {
     if (!strcmp(name, "pi") || !strcmp(name, "π")) return value_const(e, M_PI, at);
     if (!strcmp(name, "inf")) return value_const(e, INFINITY, at);
     if (!strcmp(name, "warmup") && e->warmup) return e->warmup;
+    if (!strcmp(name, "iteration") && e->step) return e->step;
+    if (!strcmp(name, "progress") && e->progress) return e->progress;
     return NULL;
 }

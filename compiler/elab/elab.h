@@ -7,6 +7,7 @@
  *   builtins.c   the functions that the language supplies
  *   elab_expr.c  expressions, binders, calls, indexing
  *   elab_grad.c  grad
+ *   network.c    layers, networks, weights
  *   params.c     parameters that have other values inside a function
  *   elab_stmt.c  blocks: let, draw, loops, conditionals, accept, monitor
  *   resolve.c    names, duplicates and recursion, before elaboration
@@ -22,7 +23,7 @@
 
 /* ==== sets.c ================================================================== */
 
-typedef enum SetKind { SET_AXIS, SET_GRID, SET_LATTICE, SET_DIRS, SET_COORD, SET_RANGE } SetKind;
+typedef enum SetKind { SET_AXIS, SET_GRID, SET_LATTICE, SET_DIRS, SET_COORD, SET_RANGE, SET_WINDOW } SetKind;
 
 typedef struct IndexSet IndexSet;
 struct IndexSet {
@@ -32,11 +33,12 @@ struct IndexSet {
     int         rank;             /* IR axes per index: the dimension of a lattice, else 1 */
     int64_t     ext[IR_MAX_RANK];
     uint32_t    mode[IR_MAX_RANK];/* IndexMode of a read beyond the edge */
-    int64_t     first;            /* SET_RANGE: the number of element 0 */
+    int64_t     first;            /* SET_RANGE: the number of element 0; SET_WINDOW: the least displacement */
     double     *coords;           /* SET_GRID */
     double      step;             /* SET_GRID: spacing (uniform), else 0 */
     double     *weights;          /* SET_GRID: of the quadrature */
-    IndexSet   *lattice;          /* of SET_DIRS, SET_COORD */
+    IndexSet   *lattice;          /* of SET_DIRS, SET_COORD, SET_WINDOW */
+    IndexSet   *fine; int64_t factor; /* SET_LATTICE: every so many sites of another lattice */
     int         coord;            /* SET_COORD: which direction */
     IndexSet   *dirs;             /* SET_LATTICE */
     IndexSet  **axes;             /* SET_LATTICE: SET_COORD sets; of a 1-D lattice: itself */
@@ -51,6 +53,10 @@ IndexSet *set_axis(struct Elab *e, const char *name, Span at, int64_t n);
 IndexSet *set_range(struct Elab *e, int64_t first, int64_t last, Span at);
 IndexSet *set_grid(struct Elab *e, const char *name, Span at, double lo, double hi, int64_t n, bool logarithmic);
 IndexSet *set_points(struct Elab *e, const char *name, Span at, int64_t n, const double *points);
+/* Displacements on a lattice: `width` in each direction, from `first` on. */
+IndexSet *set_window(struct Elab *e, IndexSet *lattice, int64_t width, int64_t first, Span at);
+/* Every factor-th site of a lattice in each direction; NULL when an extent is no multiple. */
+IndexSet *set_coarse(struct Elab *e, IndexSet *fine, int64_t factor, Span at);
 IndexSet *set_lattice(struct Elab *e, const char *name, Span at, int rank, const int64_t *ext, const uint32_t *mode);
 
 /* ==== value.c ================================================================= */
@@ -73,7 +79,12 @@ typedef struct Value Value;
 typedef struct Env Env;
 typedef struct Elab Elab;
 
-typedef enum FuncKind { FN_DECL, FN_BUILTIN, FN_TARGET } FuncKind;
+typedef enum FuncKind {
+    FN_DECL, FN_BUILTIN, FN_TARGET,
+    FN_LAYER,      /* a layer with its settings, waiting for what it is applied to: decl, env */
+    FN_COMPOSE,    /* second after first */
+    FN_NETWORK     /* network */
+} FuncKind;
 
 typedef enum DistKind { DIST_NORMAL, DIST_UNIFORM, DIST_EXPONENTIAL } DistKind;
 
@@ -102,6 +113,8 @@ struct Value {
             Env *env;
             int  builtin;
             const struct Target *target;
+            const Value *first, *second;
+            struct Network *network;
             const Replaced *replaced;    /* parameters that it sees with other values */
         } func;
         struct { const Value **items; int n, leaves; } tuple;   /* leaves: values in all, at any depth */
@@ -119,9 +132,38 @@ typedef struct Target {
     const char **names;  int n;   /* the fields */
     const struct FieldInfo **fields;
     Env         *env;
+    struct Variable **variables;  /* of an objective: what is minimised over; the function is `density` itself */
 } Target;
 
 typedef enum FieldKind { FIELD_REAL, FIELD_POSITIVE, FIELD_ANGLE, FIELD_COMPLEX, FIELD_SPIN } FieldKind;
+
+/* What is found by the run and then known: a weight, or a field that was minimised over.  An input
+ * of every function that uses it, shared by all replicas. */
+typedef struct Variable {
+    const char  *name;            /* "rho.1.W" */
+    Span         at;
+    const Value *in;              /* the input */
+    const Value *now;             /* what stands for it while an objective is elaborated elsewhere; NULL: in */
+    const Value *init;            /* the start, in terms of draws and constants */
+    FieldKind    kind;
+    int64_t      n;
+    double      *split;           /* the same values in the order of split rows */
+    double      *data;            /* of the run: NULL until a start was drawn, loaded or found */
+    IrFunc       start;
+} Variable;
+
+typedef VEC(Variable *) Variables;
+
+typedef struct Network {
+    const char  *name;
+    Span         at;
+    const Value *f;
+    Variables    weights;
+    bool         ready;           /* applied once: all weights are known */
+} Network;
+
+/* A network being applied: which weight comes next, and what the layers around are called. */
+typedef struct NetFrame { Network *net; int next, layers; const char *path; } NetFrame;
 
 typedef struct FieldInfo {
     const char *name;
@@ -193,7 +235,7 @@ typedef struct SamplerFrame {
 } SamplerFrame;
 
 typedef struct GradMemo { const Decl *decl; Env *env; const void *target; int builtin; const Value *like;
-                          Ref in[32]; Ref out[32]; int n; } GradMemo;
+                          Ref in[66]; Ref out[66]; int n; } GradMemo;
 
 struct Elab {
     Front  *front;
@@ -221,6 +263,11 @@ struct Elab {
     uint64_t data_seed;
     const Replaced *replaced;      /* parameters with other values here */
     VEC(const Value *) read;       /* parameters, sets and data read since the list was emptied */
+    VEC(IndexSet *) derived;       /* ranges, windows, coarse lattices: equal ones are one set */
+    Variables variables;
+    NetFrame *net;                 /* inside a network */
+    bool    waits;                 /* the weights of a network were asked for that was not applied yet */
+    const Value *step, *progress;  /* in a minimisation */
     const Value *warmup;           /* input of a sampler's step: is it warm-up? */
     Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */
 };
@@ -278,6 +325,18 @@ const Value *elab_difference(Elab *e, const Value *const *args, const Span *arg_
 const Value *elab_colour(Elab *e, bool count, const Value *const *args, const Span *arg_at, Span at);
 
 const Value *elab_grad(Elab *e, Env *env, const Expr *call);
+
+/* ---- network.c: layers, networks, weights ---- */
+void elab_network(Elab *e, const Decl *d);                      /* declares it */
+const Value *layer_with(Elab *e, const Value *f, Env *env);     /* a layer whose settings are bound */
+const Value *layer_apply(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at, Span at);
+const Value *function_compose(Elab *e, const Value *first, const Value *second, Span at);
+const Value *function_power(Elab *e, const Value *f, const Value *times, Span at);
+const Value *network_weights(Elab *e, const Value *f, Span at);  /* f.weights, a tuple */
+/* The value of `weight` in a layer, whose start is `init`. */
+const Value *elab_weight(Elab *e, const char *name, const Value *init, Span at);
+Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *init, Span at);
+const Value *variable_value(const Variable *v);
 
 /* ---- elab_stmt.c ---- */
 const Value *elab_block(Elab *e, Env *env, const Block *b);   /* the returned value */
@@ -354,7 +413,7 @@ void resolve_model(Model *m);
 
 /* ==== tasks.c =================================================================== */
 
-typedef enum TaskKind { TASK_SAMPLE, TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
+typedef enum TaskKind { TASK_SAMPLE, TASK_LOAD,  TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
 
 typedef struct SampleTask {
     const Decl  *decl;
@@ -371,7 +430,10 @@ typedef struct SampleTask {
     VEC(Ref)     state_out;
     int          nfield_parts;
     VEC(Ref)     start;              /* initial state, from draws */
-    Ref          warmup_in;
+    Ref          clock_in;           /* of a sampler: is it warm-up?  of a minimisation: the number of the iteration */
+    bool         minimizes;          /* `minimize`: fields are Variables, one chain, draws iterations */
+    Variable   **minimized;          /* [target.n] */
+    Variables    init_uses, step_uses, measure_uses;   /* further inputs */
     VEC(Ref)     stats_out;          /* of step: per accept: accepted, ratio; then monitors */
     const Value *config;             /* the fields as the user sees them, in terms of state_in */
     IrFunc       init, step, measure;
@@ -392,6 +454,7 @@ typedef struct ReportTask {
     const char *name;
     const Value *value;              /* closed, in terms of the primaries' inputs */
     VEC(ReportInput) inputs;         /* the means that it depends on, by sample */
+    Variables   uses, vjp_uses;      /* further inputs of eval and vjp */
     IrFunc      eval;                /* in: these means; out: value */
     IrFunc      vjp;                 /* in: these means, seed; out: gradient for each */
     bool        has_vjp;
@@ -436,6 +499,7 @@ typedef struct Task {
     VEC(const char *) texts;
     VEC(SaveItem) saved;
     const char *path;
+    Variables   variables;           /* load, save */
 } Task;
 
 typedef struct Plan { VEC(Task *) tasks; Model *model; int nsamples; bool claims; } Plan;

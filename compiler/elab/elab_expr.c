@@ -170,7 +170,7 @@ static const Value *elab_name(Elab *e, Env *env, const Expr *x) {
     v = param_value(e, v, x->at);
     if (v->kind == VK_FUNC && v->u.func.kind == FN_DECL) {
         const Decl *d = v->u.func.decl;
-        if (d->kind == DC_DEF && d->nparams == 0 && d->nopts == 0)
+        if ((d->kind == DC_DEF || d->kind == DC_LOSS) && d->nparams == 0 && d->nopts == 0)
             return elab_call(e, v, 0, NULL, NULL, 0, NULL, NULL, x->at);
         if (e->in_expectation && (d->kind == DC_OBSERVABLE || d->kind == DC_ACTION)) {
             const Value *applied = apply_to_fields(e, env, v, x->at);
@@ -230,11 +230,32 @@ Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option
     return env;
 }
 
+/* Arguments beyond the parameters are the options that have no value yet, in their order; returns
+ * how many arguments are left. */
+static int options_by_place(const Decl *d, int n, const Value *const *args, int nopts, const Option *opts, const Value *const *values,
+                            Option *all, const Value **all_values, int *nall, Span at) {
+    int used = d->nparams;
+    for (int i = 0; i < nopts; i++) all[i] = opts[i], all_values[i] = values[i];
+    for (int k = 0; k < d->nopts && used < n && nopts < MAX_ARGS; k++) {
+        bool given = false;
+        for (int i = 0; i < nopts; i++) given |= all[i].name == d->opts[k].name;
+        if (!given) all[nopts] = (Option){d->opts[k].name, at, NULL}, all_values[nopts++] = args[used++];
+    }
+    *nall = nopts;
+    return used == n ? d->nparams : n;
+}
+
 static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const *args, int nopts,
                               const Option *opts, const Value *const *opt_values, Span at) {
     const Decl *d = f->u.func.decl;
     if (n == 1 && d->nparams > 1 && args[0]->kind == VK_TUPLE)      /* S(q) with q = (phi, chi) */
         return call_decl(e, f, args[0]->u.tuple.n, args[0]->u.tuple.items, nopts, opts, opt_values, at);
+    Option more[MAX_ARGS];
+    const Value *more_values[MAX_ARGS];
+    if (n > d->nparams && d->kind == DC_LAYER) {           /* dense(64, tanh): settings in their order */
+        n = options_by_place(d, n, args, nopts, opts, opt_values, more, more_values, &nopts, at);
+        opts = more, opt_values = more_values;
+    }
     if (n != d->nparams) return wrong_count(e, d, n, at);
     if (e->depth >= MAX_CALL_DEPTH)
         return ELAB_FAIL(e, "E0301", at, "calls are nested more than %d deep: does `%s` use itself?", MAX_CALL_DEPTH, d->name);
@@ -247,7 +268,7 @@ static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const
     e->call_at[e->ncalls++] = at;
     e->depth++;
     env = elab_bind_options(e, env, d, nopts, opts, opt_values, at);
-    const Value *v = !env ? value_error() : d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
+    const Value *v = !env ? value_error() : d->kind == DC_LAYER ? layer_with(e, f, env) : d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
     e->depth--;
     e->ncalls--;
     if (v->kind == VK_TUPLE || v->kind == VK_ERROR || v->kind == VK_FUNC || v->kind == VK_DIST) return v;
@@ -319,11 +340,33 @@ static Density split_density(Elab *e, const Expr *d) {
     return (Density){NULL, d};
 }
 
+/* An objective as a function of the free coordinates of what it is minimised over. */
+static const Value *call_objective(Elab *e, const Target *t, const Value *const *args) {
+    Env *env = t->env;
+    for (int i = 0; i < t->n; i++) {
+        const Value *u = value_close(e, args[i]);
+        if (u->kind == VK_ERROR) return u;
+        t->variables[i]->now = value_close(e, constrain(e, t->fields[i], u));
+        env = env_bind(e, env, t->names[i], t->variables[i]->now);
+    }
+    e->call_at[e->ncalls++] = t->density->at;
+    const Value *v = elab_expr(e, env, t->density);
+    e->ncalls--;
+    for (int i = 0; i < t->n; i++) t->variables[i]->now = NULL;
+    if (v->kind == VK_ERROR) return v;
+    v = value_number(e, v, t->density->at, "`minimize`");
+    if (v->kind == VK_ERROR || (v->kind == VK_NUM && !v->u.num.nsets && !v->u.num.complex && !v->u.num.boolean)) return v;
+    Diag *d = elab_error(e, "E0335", t->density->at, "what is minimised is one real number, and this is %s", value_describe(e, v));
+    if (v->u.num.nsets) diag_help(&e->front->sink, d, "sum over its elements: sum[i in %s] …", v->u.num.sets[0]->name);
+    return value_error();
+}
+
 /* The log-density as -S: `exp(-S(phi))` gives S itself, anything else its logarithm;
  * the change to unconstrained coordinates adds the logarithm of its Jacobian. */
 static const Value *call_target(Elab *e, const Target *t, int n, const Value *const *args, Span at) {
     if (n == 1 && args[0]->kind == VK_TUPLE) return call_target(e, t, args[0]->u.tuple.n, args[0]->u.tuple.items, at);
-    if (n != t->n) return ELAB_FAIL(e, "E0217", at, "the target density takes %d fields, here are %d", t->n, n);
+    if (n != t->n) return ELAB_FAIL(e, "E0217", at, "the %s takes %d fields, here are %d", t->variables ? "objective" : "target density", t->n, n);
+    if (t->variables) return call_objective(e, t, args);
     Env *env = t->env;
     const Value *jacobian = NULL;
     for (int i = 0; i < n; i++) {
@@ -361,6 +404,8 @@ static const Value *call_target(Elab *e, const Target *t, int n, const Value *co
 
 static const Value *call_kind(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at,
                               int nopts, const Option *opts, const Value *const *opt_values, Span at) {
+    bool layer = f->u.func.kind == FN_LAYER || f->u.func.kind == FN_COMPOSE || f->u.func.kind == FN_NETWORK;
+    if (layer && !nopts) return layer_apply(e, f, n, args, arg_at, at);
     if (f->u.func.kind == FN_DECL) return call_decl(e, f, n, args, nopts, opts, opt_values, at);
     if (nopts) {
         const char *what = f->name ? arena_printf(e->arena, "`%s`", f->name) : "the density";
@@ -485,6 +530,7 @@ static const Value *elab_member(Elab *e, Env *env, const Expr *x) {
             return t;
         }
     }
+    if (v->kind == VK_FUNC && v->u.func.kind == FN_NETWORK && !strcmp(x->name, "weights")) return network_weights(e, v, x->at);
     if (v->kind == VK_INDEX && v->u.index.set->rank == 1) {
         if (!strcmp(x->name, "next")) return neighbour(e, v, 1, x->at);
         if (!strcmp(x->name, "prev")) return neighbour(e, v, -1, x->at);
@@ -889,7 +935,7 @@ static const Value *array_of(Elab *e, const Value *body, int n, IndexSet *const 
     if (body->kind == VK_ERROR) return body;
     bool twice = false;
     for (int i = 0; i < body->u.num.nsets; i++)
-        for (int k = 0; k < n; k++) twice |= body->u.num.sets[i] == sets[k];
+        for (int k = 0; k < n; k++) twice |= body->u.num.sets[i] == sets[k] && sets[k]->kind != SET_RANGE;   /* equal ranges are one set */
     if (twice) {
         Diag *d = elab_error(e, "E0225", value_at_, "an element must be a number, or an array over other sets, and this is %s", value_describe(e, body));
         diag_help(&e->front->sink, d, "give the array on the right its indices too: a[x] = b[x]");
@@ -1031,6 +1077,8 @@ static const Value *elab_kind(Elab *e, Env *env, const Expr *x) {
         if (x->op == OP_IN) return elab_in(e, env, x);
         {
             const Value *a = elab_expr(e, env, x->a), *b = elab_expr(e, env, x->b);
+            if (x->op == OP_COMPOSE) return function_compose(e, a, b, x->at);
+            if (x->op == OP_POW && a->kind == VK_FUNC) return function_power(e, a, b, x->at);
             e->operand_of = x->at, e->operand[0] = x->a->at, e->operand[1] = x->b->at;
             return value_binary(e, x->op, a, b, x->at, x->op_at);
         }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define MAX_PARTS 32
+#define MAX_PARTS 66
 
 /* The real components of the point: re and im of every field of a tuple. */
 typedef struct Parts { const Value *field[MAX_PARTS]; bool imaginary[MAX_PARTS]; int n; } Parts;

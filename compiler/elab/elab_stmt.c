@@ -179,6 +179,51 @@ static void run_state(Elab *e, Run *r, const Stmt *s) {
     bind(e, r, s->names[0], in, s->name_at[0]);
 }
 
+/* ---- weights and the end of a minimisation --------------------------------------------------------- */
+
+/* The start of a weight knows nothing of the indices and loops around the layer. */
+static void run_weight(Elab *e, Run *r, const Stmt *s) {
+    Sym active[IR_MAX_RANK];
+    int n = e->active.n;
+    if (n > IR_MAX_RANK || s->nnames != 1) {
+        elab_error(e, "E0332", s->at, "`weight` declares one array at a time, under at most %d indices", IR_MAX_RANK);
+        fail(r);
+        return;
+    }
+    if (n) memcpy(active, e->active.data, (size_t)n * sizeof *active);
+    Aff iteration = e->iteration;
+    e->active.n = 0, e->iteration = aff_const(e->ir, 0);
+    const Value *(*make)(Elab *, Env *, const Expr *) = s->drawn ? draw_from : elab_expr;
+    const Value *init = s->nbinds ? elab_array(e, r->env, s->nbinds, s->binds, s->value, make, s->name_at[0]) : make(e, r->env, s->value);
+    if (init->kind == VK_INDEX) init = value_number(e, init, s->at, "`weight`");
+    if (init->kind == VK_NUM) init = value_close(e, init);
+    e->active.n = n, e->iteration = iteration;
+    if (n) memcpy(e->active.data, active, (size_t)n * sizeof *active);
+    if (r->loops && init->kind != VK_ERROR)
+        init = ELAB_FAIL(e, "E0332", s->at, "a layer with weights cannot be applied in a loop: each application has weights of its own");
+    bind(e, r, s->names[0], elab_weight(e, s->names[0], init, s->at), s->name_at[0]);
+}
+
+/* The hidden name of a step's wish to be the last one. */
+static const char *stop_name(void) { return intern("stop.now"); }
+
+static void run_stop(Elab *e, Run *r, const Stmt *s) {
+    if (!e->frame || !e->step || r->loops || e->depth > 0) {
+        elab_error(e, "E0304", s->at, "`stop` belongs directly into the body of an optimizer, outside loops");
+        fail(r);
+        return;
+    }
+    const Value *c = elab_expr(e, r->env, s->value);
+    if (c->kind == VK_ERROR) { fail(r); return; }
+    if (c->kind != VK_NUM || !c->u.num.boolean || c->u.num.nsets) {
+        elab_error(e, "E0205", s->value->at, "`stop if` needs a condition, and this is %s", value_describe(e, c));
+        fail(r);
+        return;
+    }
+    Monitor m = {stop_name(), value_select(e, c, value_const(e, 1, s->at), value_const(e, 0, s->at), s->at), false};
+    vec_push(&e->frame->monitors, m);
+}
+
 /* ---- accept, monitor, claims ----------------------------------------------------------------------- */
 
 static const char *tries_name, *accepted_name, *ratio_name;   /* hidden names that loops carry */
@@ -364,7 +409,7 @@ static void add_name(Names *n, const char *name) {
 static void bound_names(Elab *e, const Block *b, Names *out) {
     for (int i = 0; i < b->n; i++) {
         const Stmt *s = b->stmts[i];
-        if (s->kind == ST_LET || s->kind == ST_DRAW || s->kind == ST_CLAIM)
+        if (s->kind == ST_LET || s->kind == ST_DRAW || s->kind == ST_CLAIM || s->kind == ST_WEIGHT)
             for (int k = 0; k < s->nnames; k++) add_name(out, s->names[k]);
         if (s->kind == ST_ACCEPT && e->frame) {
             add_name(out, e->frame->q_name);
@@ -676,7 +721,8 @@ static void run_stmt(Elab *e, Run *r, const Stmt *s) {
     case ST_STATE: run_state(e, r, s); break;
     case ST_WARN: run_warn(e, r, s); break;
     case ST_CLAIM: run_claim(e, r, s); break;
-    case ST_WEIGHT: case ST_STOP: fail(r); break;
+    case ST_WEIGHT: run_weight(e, r, s); break;
+    case ST_STOP: run_stop(e, r, s); break;
     case ST_RETURN:
         r->returned = value_close(e, elab_expr(e, r->env, s->value));
         r->returned_at = s->at;

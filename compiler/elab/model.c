@@ -80,7 +80,8 @@ const char *library_module(const Model *m, const char *name) {
 }
 
 static bool is_task(const Decl *d) {
-    return d->kind == DC_SCAN || d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT;
+    return d->kind == DC_SCAN || d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT ||
+           d->kind == DC_MINIMIZE || d->kind == DC_LOAD;
 }
 
 static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file);
@@ -472,7 +473,8 @@ static void declare(Model *m, Arena *arena, const Decl *d) {
     case DC_LATTICE: bind_set(m, d, make_lattice(m, d)); break;
     case DC_FIELD: declare_field(m, arena, d); break;
     case DC_DATA: declare_data(m, arena, d); break;
-    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_SAMPLER: {
+    case DC_NETWORK: elab_network(e, d); break;
+    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER: {
         Value *f = value_new(e, VK_FUNC, d->name_at);
         f->name = d->name;
         f->u.func.kind = FN_DECL;
@@ -489,7 +491,10 @@ static void declare(Model *m, Arena *arena, const Decl *d) {
 
 /* Functions may be used before they are declared; numbers and sets may not. */
 static bool is_function(const Decl *d) {
-    return d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER;
+    switch (d->kind) {
+    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER: return true;
+    default: return false;
+    }
 }
 
 /* Without an imported file most names are missing, and functions that use themselves
@@ -578,7 +583,7 @@ void model_force(Model *m, const Forced *forced, Model *saved) {
     for (int i = 0; i < m->decls.n; i++) {
         const Decl *d = m->decls.data[i];
         if (is_function(d)) continue;
-        bool kept = d->kind != DC_FIELD && (d->name || d->nnames);
+        bool kept = d->kind != DC_FIELD && d->kind != DC_NETWORK && (d->name || d->nnames);
         for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++)
             kept = stays(m, env_find(m->declared, d->nnames ? d->names[k] : d->name));
         for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++) {

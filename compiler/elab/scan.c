@@ -124,8 +124,8 @@ static void plan_point(Scan *s, int64_t point) {
     for (int i = 0; i < s->tasks.n; i++) {
         const Decl *d = s->tasks.data[i];
         const Value *v = NULL;
-        if (d->kind == DC_SAMPLE) {
-            SampleTask *t = plan_sample(m, s->plan, d);
+        if (d->kind == DC_SAMPLE || d->kind == DC_MINIMIZE) {
+            SampleTask *t = d->kind == DC_SAMPLE ? plan_sample(m, s->plan, d) : plan_minimize(m, s->plan, d);
             if (t) label_sample(s, point, t);
         } else {
             v = plan_report_value(e, d);

@@ -14,7 +14,7 @@ int64_t set_size(const IndexSet *s) {
 bool set_is_static(const IndexSet *s) { return s->kind == SET_DIRS; }
 
 const char *set_describe(Arena *a, const IndexSet *s) {
-    static const char *const what[] = {"axis", "grid", "lattice", "directions", "coordinate axis", "range"};
+    static const char *const what[] = {"axis", "grid", "lattice", "directions", "coordinate axis", "range", "window"};
     Text t = {0};
     text_printf(&t, "%s `%s` (", what[s->kind], s->name);
     for (int i = 0; i < s->rank; i++) text_printf(&t, "%s%lld", i ? " x " : "", (long long)s->ext[i]);
@@ -37,10 +37,47 @@ IndexSet *set_axis(Elab *e, const char *name, Span at, int64_t n) {
     return s;
 }
 
+/* Sets that need no declaration are equal when they are made alike. */
+static IndexSet *find_derived(Elab *e, SetKind kind, const IndexSet *of, int64_t n, int64_t first) {
+    for (int i = 0; i < e->derived.n; i++) {
+        IndexSet *s = e->derived.data[i];
+        const IndexSet *from = kind == SET_WINDOW ? s->lattice : s->fine;
+        if (s->kind == kind && from == of && s->first == first && (kind == SET_LATTICE ? s->factor : s->ext[0]) == n) return s;
+    }
+    return NULL;
+}
+
 IndexSet *set_range(Elab *e, int64_t first, int64_t last, Span at) {
+    IndexSet *known = find_derived(e, SET_RANGE, NULL, last - first + 1, first);
+    if (known) return known;
     IndexSet *s = set_new(e, SET_RANGE, arena_printf(e->arena, "%lld..%lld", (long long)first, (long long)last), at);
     s->ext[0] = last - first + 1;
     s->first = first;
+    vec_push(&e->derived, s);
+    return s;
+}
+
+IndexSet *set_window(Elab *e, IndexSet *lattice, int64_t width, int64_t first, Span at) {
+    IndexSet *s = find_derived(e, SET_WINDOW, lattice, width, first);
+    if (s) return s;
+    s = set_new(e, SET_WINDOW, arena_printf(e->arena, "window(%s, %lld)", lattice->name, (long long)width), at);
+    s->rank = lattice->rank, s->lattice = lattice, s->first = first;
+    for (int i = 0; i < s->rank; i++) s->ext[i] = width, s->mode[i] = IX_ZERO;
+    vec_push(&e->derived, s);
+    return s;
+}
+
+IndexSet *set_coarse(Elab *e, IndexSet *fine, int64_t factor, Span at) {
+    IndexSet *s = find_derived(e, SET_LATTICE, fine, factor, 0);
+    int64_t ext[IR_MAX_RANK];
+    if (s || factor == 1) return s ? s : fine;
+    for (int i = 0; i < fine->rank; i++) {
+        if (fine->ext[i] % factor) return NULL;
+        ext[i] = fine->ext[i] / factor;
+    }
+    s = set_lattice(e, arena_printf(e->arena, "coarse(%s, %lld)", fine->name, (long long)factor), at, fine->rank, ext, fine->mode);
+    s->fine = fine, s->factor = factor;
+    vec_push(&e->derived, s);
     return s;
 }
 

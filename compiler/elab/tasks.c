@@ -91,13 +91,13 @@ const Value *expectation(Elab *e, Env *env, const Expr *x, Span at) {
 
 /* ---- sample: settings ------------------------------------------------------------------------- */
 
-static Override *override_for(Model *m, const char *name) {
+Override *plan_override(Model *m, const char *name) {
     for (int i = 0; i < m->noverrides; i++)
         if (!m->overrides[i].used && !strcmp(m->overrides[i].name, name)) return &m->overrides[i];
     return NULL;
 }
 
-static const Expr *override_expr(Model *m, Override *o) {
+const Expr *plan_override_expr(Model *m, Override *o) {
     return parse_expr(m->front, source_add(&m->front->sources, "command line", o->text, strlen(o->text)));
 }
 
@@ -105,7 +105,7 @@ static const struct { const char *name; int64_t dflt, lo, hi; } settings[] = {
     {"chains", 16, 1, 1 << 20}, {"warmup", 500, 0, 1000000000}, {"draws", 1000, 1, 1000000000}, {"thin", 1, 1, 1000000000}};
 
 /* `precision = single` or `double`. */
-static bool read_precision(Elab *e, const Expr *x, SampleTask *t) {
+bool plan_precision(Elab *e, const Expr *x, SampleTask *t) {
     bool word = x->kind == EX_NAME;
     t->single = word && !strcmp(x->name, "single");
     if (t->single || (word && !strcmp(x->name, "double"))) return true;
@@ -127,7 +127,7 @@ static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
             if (!strcmp(o->name, settings[i].name)) which = i;
         if (which >= 0) ok &= elab_int(e, e->globals, o->value, o->name, settings[which].lo, settings[which].hi, into[which]);
         else if (!strcmp(o->name, "start")) *start = o->value;
-        else if (!strcmp(o->name, "precision")) ok &= read_precision(e, o->value, t);
+        else if (!strcmp(o->name, "precision")) ok &= plan_precision(e, o->value, t);
         else {
             Diag *d = elab_error(e, "E0312", o->at, "`sample` has no setting `%s`", o->name);
             const char *near = diag_nearest(o->name, names, LQ_COUNT(names));
@@ -140,15 +140,15 @@ static bool read_settings(Model *m, SampleTask *t, const Expr **start) {
             Override *o = &m->overrides[j];
             if (strcmp(o->name, settings[i].name) != 0 || env_find(e->globals, intern(o->name))) continue;
             o->used = true;
-            const Expr *x = override_expr(m, o);
+            const Expr *x = plan_override_expr(m, o);
             ok &= x && elab_int(e, e->globals, x, settings[i].name, settings[i].lo, settings[i].hi, into[i]);
         }
     for (int j = 0; j < m->noverrides; j++) {
         Override *o = &m->overrides[j];
         if (strcmp(o->name, "precision") != 0 || env_find(e->globals, intern(o->name))) continue;
         o->used = true;
-        const Expr *x = override_expr(m, o);
-        ok &= x && read_precision(e, x, t);
+        const Expr *x = plan_override_expr(m, o);
+        ok &= x && plan_precision(e, x, t);
     }
     return ok;
 }
@@ -179,7 +179,7 @@ static bool find_fields(Model *m, SampleTask *t) {
 }
 
 /* A value of the shape of a field, all parts equal to c. */
-static const Value *field_shape(Elab *e, const FieldInfo *f, double c) {
+const Value *plan_field_shape(Elab *e, const FieldInfo *f, double c) {
     int64_t dims[IR_MAX_RANK];
     int rank = 0;
     for (int i = 0; i < f->nsets; i++)
@@ -194,19 +194,19 @@ static const Value *field_shape(Elab *e, const FieldInfo *f, double c) {
 /* Spins: the signs of symmetric numbers, or of what is given; all up when cold. */
 static const Value *start_spins(Model *m, const FieldInfo *f, const Expr *start, bool cold) {
     Elab *e = m->elab;
-    const Value *v = field_shape(e, f, 1), *half = value_const(e, 0.5, f->at);
+    const Value *v = plan_field_shape(e, f, 1), *half = value_const(e, 0.5, f->at);
     if (cold) return v;
     if (start) {
         v = elab_expr(e, e->globals, start);
         if (v->kind == VK_DIST) v = elab_draw(e, v, start->at);
         if (v->kind != VK_ERROR) v = value_number(e, v, start->at, "`start`");
-        if (v->kind != VK_ERROR) v = value_binary(e, OP_ADD, field_shape(e, f, 0), v, start->at, start->at);
+        if (v->kind != VK_ERROR) v = value_binary(e, OP_ADD, plan_field_shape(e, f, 0), v, start->at, start->at);
         if (v->kind == VK_ERROR) return v;
         if (v->u.num.complex) return ELAB_FAIL(e, "E0314", start->at, "a complex start for the spins `%s`", f->name);
     } else {
         Value *dist = value_new(e, VK_DIST, f->at);
         dist->u.dist.kind = DIST_UNIFORM;
-        dist->u.dist.a = field_shape(e, f, -1), dist->u.dist.b = value_const(e, 1, f->at);
+        dist->u.dist.a = plan_field_shape(e, f, -1), dist->u.dist.b = value_const(e, 1, f->at);
         v = elab_draw(e, dist, f->at);
         if (v->kind == VK_ERROR) return v;
     }
@@ -216,7 +216,7 @@ static const Value *start_spins(Model *m, const FieldInfo *f, const Expr *start,
 
 static const Value *start_value(Model *m, const FieldInfo *f, const Expr *start) {
     Elab *e = m->elab;
-    const Value *zero = field_shape(e, f, 0), *one = value_const(e, 1, f->at);
+    const Value *zero = plan_field_shape(e, f, 0), *one = value_const(e, 1, f->at);
     bool hot = !start || (start->kind == EX_NAME && !strcmp(start->name, "hot"));
     bool cold = start && start->kind == EX_NAME && !strcmp(start->name, "cold");
     if (f->kind == FIELD_SPIN) return start_spins(m, f, cold || hot ? NULL : start, cold);
@@ -237,7 +237,7 @@ static const Value *start_value(Model *m, const FieldInfo *f, const Expr *start)
 }
 
 /* The coordinate that samplers move, as the user sees the field. */
-static const Value *as_field(Elab *e, const FieldInfo *f, const Value *u) {
+const Value *plan_as_field(Elab *e, const FieldInfo *f, const Value *u) {
     return f->kind == FIELD_POSITIVE ? value_close(e, value_map1(e, SC_EXP, u, f->at)) : u;
 }
 
@@ -250,7 +250,7 @@ static const Value *wrap_angle(Elab *e, const FieldInfo *f, const Value *u) {
 
 static const Value *item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
 
-static void push_parts(Elab *e, const Value *v, SampleTask *t, int where) {
+void plan_push_parts(Elab *e, const Value *v, SampleTask *t, int where) {
     for (int p = 0; p < (v->u.num.complex ? 2 : 1); p++) {
         Ref r = value_node(e, v, p);
         if (where == 0) vec_push(&t->state_in, r);
@@ -267,19 +267,19 @@ static int method_options(Model *m, const Decl *sampler, const Expr *method, Opt
     int n = 0;
     for (int i = 0; method->kind == EX_CALL && i < method->nopts && n < 32; i++) {
         opts[n] = method->opts[i];
-        Override *o = env_find(e->globals, opts[n].name) ? NULL : override_for(m, opts[n].name);
+        Override *o = env_find(e->globals, opts[n].name) ? NULL : plan_override(m, opts[n].name);
         const Expr *x = method->opts[i].value;
-        if (o) o->used = true, x = override_expr(m, o);
+        if (o) o->used = true, x = plan_override_expr(m, o);
         values[n] = x ? elab_expr(e, e->globals, x) : value_error();
         if (values[n++]->kind == VK_ERROR) *ok = false;
     }
     for (int i = 0; i < sampler->nopts && n < 32; i++) {
         bool given = env_find(e->globals, sampler->opts[i].name) != NULL;
         for (int k = 0; k < n; k++) given |= opts[k].name == sampler->opts[i].name;
-        Override *o = given ? NULL : override_for(m, sampler->opts[i].name);
+        Override *o = given ? NULL : plan_override(m, sampler->opts[i].name);
         if (!o) continue;
         o->used = true;
-        const Expr *x = override_expr(m, o);
+        const Expr *x = plan_override_expr(m, o);
         opts[n] = (Option){sampler->opts[i].name, sampler->opts[i].at, NULL};
         values[n] = x ? elab_expr(e, e->globals, x) : value_error();
         if (values[n++]->kind == VK_ERROR) *ok = false;
@@ -287,20 +287,22 @@ static int method_options(Model *m, const Decl *sampler, const Expr *method, Opt
     return n;
 }
 
-static const Decl *find_sampler(Model *m, const Expr *method) {
+const Decl *plan_find_method(Model *m, const Expr *method, DeclKind kind) {
     Elab *e = m->elab;
     const Expr *name = method->kind == EX_CALL ? method->a : method;
     if (name->kind != EX_NAME) {
-        elab_error(e, "E0315", method->at, "after `with` stands a sampler, such as `hmc(length = 1)`");
+        elab_error(e, "E0315", method->at, kind == DC_SAMPLER ? "after `with` stands a sampler, such as `hmc(length = 1)`"
+                                                              : "after `with` stands an optimizer, such as `adam(rate = 1e-3)`");
         return NULL;
     }
     const Value *f = env_find(e->globals, name->name);
-    if (f && f->kind == VK_FUNC && f->u.func.kind == FN_DECL && f->u.func.decl->kind == DC_SAMPLER) return f->u.func.decl;
-    Diag *d = elab_error(e, "E0315", name->at, f ? "`%s` is not a sampler" : "there is no sampler called `%s`", name->name);
+    if (f && f->kind == VK_FUNC && f->u.func.kind == FN_DECL && f->u.func.decl->kind == kind) return f->u.func.decl;
+    Diag *d = elab_error(e, "E0315", name->at, "%s `%s`%s", f ? "" : kind == DC_SAMPLER ? "there is no sampler called" : "there is no optimizer called",
+                         name->name, !f ? "" : kind == DC_SAMPLER ? " is not a sampler" : " is not an optimizer");
     const char *names[256];
     int n = 0;
     for (Env *v = e->globals; v && n < 256; v = v->up)
-        if (v->value->kind == VK_FUNC && v->value->u.func.kind == FN_DECL && v->value->u.func.decl->kind == DC_SAMPLER) names[n++] = v->name;
+        if (v->value->kind == VK_FUNC && v->value->u.func.kind == FN_DECL && v->value->u.func.decl->kind == kind) names[n++] = v->name;
     const char *near = diag_nearest(name->name, names, n), *module = f ? NULL : library_module(m, name->name);
     if (module) diag_help(&e->front->sink, d, "it is in the library: `import %s`", module);
     else if (near) diag_help(&e->front->sink, d, "did you mean `%s`?", near);
@@ -309,7 +311,7 @@ static const Decl *find_sampler(Model *m, const Expr *method) {
 
 /* The sampler's parameters: the action S = -log density, the state q, then what the
  * call in the file gives. */
-static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q) {
+Env *plan_bind_method(Model *m, SampleTask *t, const Decl *s, const Value *q) {
     Elab *e = m->elab;
     const Expr *method = t->decl->method;
     int given = method->kind == EX_CALL ? method->n : 0;
@@ -338,11 +340,26 @@ static Env *bind_sampler(Model *m, SampleTask *t, const Decl *s, const Value *q)
     return elab_bind_options(e, env, s, n, opts, values, method->at);
 }
 
-static void finish_func(IrFunc *f, const char *name, bool single, Ir *ir) {
+void plan_finish(IrFunc *f, const char *name, bool single, Ir *ir) {
     f->name = name;
     f->single = single;
     f->ir = ir;
     simplify_roots(ir, f->nout, f->out);
+}
+
+/* The variables on which a function depends: further inputs, in the order of `used`. */
+void plan_add_variables(Elab *e, IrFunc *f, Variables *used) {
+    for (int i = 0; i < e->variables.n; i++) {
+        Ref in = value_node(e, e->variables.data[i]->in, false);
+        bool depends = false;
+        for (int k = 0; k < f->nout && !depends; k++) depends = ir_depends(e->ir, f->out[k], in);
+        if (depends) vec_push(used, e->variables.data[i]);
+    }
+    if (used->n == 0) return;
+    Ref *all = arena_alloc(e->arena, (size_t)(f->nin + used->n) * sizeof *all);
+    if (f->nin) memcpy(all, f->in, (size_t)f->nin * sizeof *all);
+    for (int i = 0; i < used->n; i++) all[f->nin++] = value_node(e, used->data[i]->in, false);
+    f->in = all;
 }
 
 static Ref *copy_refs(Elab *e, const Ref *from, int n) {
@@ -352,30 +369,42 @@ static Ref *copy_refs(Elab *e, const Ref *from, int n) {
 }
 
 /* Outputs of a step: the new state, then each monitor. */
-static void build_step(Elab *e, SampleTask *t) {
-    for (int i = 0; i < t->target.n; i++) push_parts(e, wrap_angle(e, t->target.fields[i], item(t->frame.q, i)), t, 1);
+void plan_step(Elab *e, SampleTask *t) {
+    for (int i = 0; i < t->target.n; i++) plan_push_parts(e, wrap_angle(e, t->target.fields[i], item(t->frame.q, i)), t, 1);
     for (int i = 0; i < t->frame.states.n; i++) {
         StateVar *v = &t->frame.states.data[i];
         const Value *out = v->out;
         if (v->in->u.num.complex && !out->u.num.complex) {
             vec_push(&t->state_out, value_node(e, out, false));
             vec_push(&t->state_out, value_node(e, out, true));
-        } else push_parts(e, out, t, 1);
+        } else plan_push_parts(e, out, t, 1);
     }
     t->step.nin = t->state_in.n + 1;
     t->step.in = arena_alloc(e->arena, (size_t)t->step.nin * sizeof(Ref));
     memcpy(t->step.in, t->state_in.data, (size_t)t->state_in.n * sizeof(Ref));
-    t->step.in[t->state_in.n] = t->warmup_in;
+    t->step.in[t->state_in.n] = t->clock_in;
     for (int i = 0; i < t->frame.monitors.n; i++) vec_push(&t->stats_out, value_node(e, t->frame.monitors.data[i].value, false));
     t->step.nout = t->state_out.n + t->stats_out.n;
     t->step.out = arena_alloc(e->arena, (size_t)t->step.nout * sizeof(Ref));
     memcpy(t->step.out, t->state_out.data, (size_t)t->state_out.n * sizeof(Ref));
     if (t->stats_out.n) memcpy(t->step.out + t->state_out.n, t->stats_out.data, (size_t)t->stats_out.n * sizeof(Ref));
-    finish_func(&t->step, arena_printf(e->arena, "step%d", t->index), t->single, e->ir);
+    plan_add_variables(e, &t->step, &t->step_uses);
+    plan_finish(&t->step, arena_printf(e->arena, "step%d", t->index), t->single, e->ir);
 }
 
-/* The start: draws for the fields; state variables from their initial expressions,
- * with the fields replaced by their start. */
+/* State variables start from their initial expressions, with the fields (and earlier state
+ * variables) replaced by their start. */
+void plan_start_states(Elab *e, SampleTask *t) {
+    for (int i = 0; i < t->frame.states.n; i++) {
+        const Value *init = t->frame.states.data[i].init;
+        for (int p = 0; p < (init->u.num.complex ? 2 : 1); p++) {
+            Ref r = ir_subst_arrays(e->ir, value_node(e, init, p), t->start.n, t->state_in.data, t->start.data);
+            vec_push(&t->start, r);
+        }
+    }
+}
+
+/* The start: draws for the fields, then the state variables. */
 static bool build_start(Model *m, SampleTask *t, const Expr *start) {
     Elab *e = m->elab;
     for (int i = 0; i < t->target.n; i++) {
@@ -384,20 +413,12 @@ static bool build_start(Model *m, SampleTask *t, const Expr *start) {
         if (t->target.fields[i]->kind == FIELD_COMPLEX && !v->u.num.complex) {
             vec_push(&t->start, value_node(e, v, false));
             vec_push(&t->start, value_node(e, v, true));
-        } else push_parts(e, v, t, 2);
+        } else plan_push_parts(e, v, t, 2);
     }
-    int nfields = t->start.n;
-    for (int i = 0; i < t->frame.states.n; i++) {
-        const Value *init = t->frame.states.data[i].init;
-        for (int p = 0; p < (init->u.num.complex ? 2 : 1); p++) {
-            /* Earlier state variables may stand in the expression too. */
-            Ref r = ir_subst_arrays(e->ir, value_node(e, init, p), t->start.n, t->state_in.data, t->start.data);
-            vec_push(&t->start, r);
-        }
-    }
-    (void)nfields;
+    plan_start_states(e, t);
     t->init = (IrFunc){.in = NULL, .nin = 0, .out = copy_refs(e, t->start.data, t->start.n), .nout = t->start.n};
-    finish_func(&t->init, arena_printf(e->arena, "start%d", t->index), t->single, e->ir);
+    plan_add_variables(e, &t->init, &t->init_uses);
+    plan_finish(&t->init, arena_printf(e->arena, "start%d", t->index), t->single, e->ir);
     return true;
 }
 
@@ -413,7 +434,7 @@ static bool fits_memory(Elab *e, const SampleTask *t) {
     return false;
 }
 
-static Task *new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
+Task *plan_new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d) {
     Task *t = arena_alloc(e->arena, sizeof *t);
     t->kind = kind, t->decl = d;
     vec_push(&p->tasks, t);
@@ -424,7 +445,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     Elab *e = m->elab;
     const Expr *start = NULL;
     bool ok = read_settings(m, t, &start);
-    const Decl *s = find_sampler(m, t->decl->method);
+    const Decl *s = plan_find_method(m, t->decl->method, DC_SAMPLER);
     const Value *q[64], *seen[64];
     if (t->decl->nnames > 64) {
         elab_error(e, "E0313", t->decl->at, "more than 64 fields in one `sample`");
@@ -432,18 +453,18 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     }
     if (!find_fields(m, t)) return false;
     for (int i = 0; i < t->target.n; i++) {
-        Value *u = (Value *)elab_input_like(e, t->target.names[i], field_shape(e, t->target.fields[i], 0), t->target.fields[i]->at);
+        Value *u = (Value *)elab_input_like(e, t->target.names[i], plan_field_shape(e, t->target.fields[i], 0), t->target.fields[i]->at);
         u->name = t->target.names[i];
         q[i] = u;
-        push_parts(e, u, t, 0);
-        seen[i] = as_field(e, t->target.fields[i], u);
+        plan_push_parts(e, u, t, 0);
+        seen[i] = plan_as_field(e, t->target.fields[i], u);
     }
     t->nfield_parts = t->state_in.n;
     t->config = value_tuple(e, t->target.n, seen, t->decl->at);
     if (!s) return false;
     t->sampler = t->method = s->name;
-    t->warmup_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
-    e->warmup = value_real(e, ir_read(e->ir, t->warmup_in, NULL), t->decl->at);
+    t->clock_in = ir_input(e->ir, "warmup", 0, NULL, true, true);
+    e->warmup = value_real(e, ir_read(e->ir, t->clock_in, NULL), t->decl->at);
     const Value *state = value_tuple(e, t->target.n, q, t->decl->at);
     t->frame = (SamplerFrame){.q = state, .claims = claims};
     t->frame.q_name = s->nparams > 1 ? s->params[1].name : intern("q");
@@ -451,7 +472,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
         elab_error(e, "E0315", s->name_at, "a sampler has two parameters at least: the action and the state");
         return false;
     }
-    Env *env = bind_sampler(m, t, s, state);
+    Env *env = plan_bind_method(m, t, s, state);
     if (!env || !ok) return false;
     e->frame = &t->frame;
     e->call_at[e->ncalls++] = t->decl->method->at;
@@ -460,7 +481,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     e->frame = NULL;
     e->warmup = NULL;
     if (t->frame.q->kind == VK_ERROR) return false;
-    for (int i = 0; i < t->frame.states.n; i++) push_parts(e, t->frame.states.data[i].in, t, 0);
+    for (int i = 0; i < t->frame.states.n; i++) plan_push_parts(e, t->frame.states.data[i].in, t, 0);
     for (int i = 0; i < t->target.n; i++) {
         const Value *out = item(t->frame.q, i);
         if (out->u.num.complex == item(state, i)->u.num.complex) continue;
@@ -469,7 +490,7 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     }
     if (!spins_stay(e, t, state)) return false;
     if (!fits_memory(e, t) || !build_start(m, t, start)) return false;
-    build_step(e, t);
+    plan_step(e, t);
     spins_mark(e, t);
     return true;
 }
@@ -485,7 +506,7 @@ SampleTask *plan_sample(Model *m, Plan *p, const Decl *d) {
     bool claims = p->claims;
     bool ok = plan_sampler(m, t, claims);
     e->frame = NULL;
-    if (ok) new_task(p, e, TASK_SAMPLE, d)->sample = t;
+    if (ok) plan_new_task(p, e, TASK_SAMPLE, d)->sample = t;
     e->sample = t->config ? t : NULL;       /* its fields are known: what follows is checked too */
     e->no_sample = !t->config;
     return t;
@@ -503,7 +524,7 @@ static ReportTask *new_report(Elab *e, const Decl *d, const char *name, const Va
 void plan_add_report(Plan *p, Elab *e, const Decl *d, const char *name, const Value *v) {
     for (int part = 0; part < (v->u.num.complex ? 2 : 1); part++) {
         const char *full = v->u.num.complex ? arena_printf(e->arena, "%s.%s", name, part ? "im" : "re") : name;
-        Task *t = new_task(p, e, TASK_REPORT, d);
+        Task *t = plan_new_task(p, e, TASK_REPORT, d);
         t->report = new_report(e, d, full, value_close(e, value_part(e, v, part)));
     }
 }
@@ -639,7 +660,7 @@ static bool plan_errors(Plan *p, Task *t, const Decl *d, const Expr *x, PlotCurv
 
 static void plan_plot(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
-    Task *t = new_task(p, e, TASK_PLOT, d);
+    Task *t = plan_new_task(p, e, TASK_PLOT, d);
     t->look = plan_look(e, d);
     for (int i = 0; i < d->nlist; i++) {
         const Expr *x = d->list[i];
@@ -737,7 +758,7 @@ static void check_table(Elab *e, const Task *t, const Decl *d) {
 
 static void plan_save(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
-    Task *t = new_task(p, e, TASK_SAVE, d);
+    Task *t = plan_new_task(p, e, TASK_SAVE, d);
     t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
     if (!t->path || !arrays_writable(t->path)) {
         elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in %s", arrays_suffixes());
@@ -759,7 +780,7 @@ static void plan_save(Model *m, Plan *p, const Decl *d) {
 
 static void plan_print(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
-    Task *t = new_task(p, e, TASK_PRINT, d);
+    Task *t = plan_new_task(p, e, TASK_PRINT, d);
     for (int i = 0; i < d->nlist; i++) {
         const Expr *x = d->list[i];
         const Value *v = x->kind == EX_STR ? NULL : elab_expr(e, e->globals, x);
@@ -782,7 +803,8 @@ static void close_measure(Elab *e, SampleTask *t) {
         f->out[f->nout++] = t->primaries.data[i].node_re;
         if (t->primaries.data[i].node_im) f->out[f->nout++] = t->primaries.data[i].node_im;
     }
-    finish_func(f, arena_printf(e->arena, "measure%d", t->index), t->single, e->ir);
+    plan_add_variables(e, f, &t->measure_uses);
+    plan_finish(f, arena_printf(e->arena, "measure%d", t->index), t->single, e->ir);
 }
 
 /* The means that a value depends on, of all samples before it. */
@@ -809,7 +831,8 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
         inputs[i] = in->imaginary ? q->input_im : q->input_re;
     }
     r->eval = (IrFunc){.in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
-    finish_func(&r->eval, "report", false, e->ir);
+    plan_add_variables(e, &r->eval, &r->uses);
+    plan_finish(&r->eval, "report", false, e->ir);
     if (n == 0) return true;
     int64_t dims[IR_MAX_RANK];
     int rank = NODE(e->ir, node)->rank;
@@ -822,7 +845,8 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
     }
     inputs[n] = seed;
     r->vjp = (IrFunc){.in = copy_refs(e, inputs, n + 1), .nin = n + 1, .out = copy_refs(e, grads, n), .nout = n};
-    finish_func(&r->vjp, "report.gradient", false, e->ir);
+    plan_add_variables(e, &r->vjp, &r->vjp_uses);
+    plan_finish(&r->vjp, "report.gradient", false, e->ir);
     r->has_vjp = true;
     return true;
 }
@@ -841,13 +865,23 @@ static void check_unused(Model *m) {
             const FieldInfo *f = model_field(m, d->params[k].name);
             at[k] = d->params[k].at;
             if (!f) { fields = false; break; }
-            args[k] = elab_input_like(e, f->name, field_shape(e, f, 0), f->at);
+            args[k] = elab_input_like(e, f->name, plan_field_shape(e, f, 0), f->at);
             ((Value *)args[k])->name = f->name;
         }
         for (int k = 0; k < d->nopts && fields; k++) fields = d->opts[k].value != NULL;
         const Value *f = env_find(e->globals, d->name);
         Span nowhere = {.file = d->file};           /* no use to point at */
         if (fields && f && f->kind == VK_FUNC) elab_call(e, f, d->nparams, args, at, 0, NULL, NULL, nowhere);
+    }
+}
+
+/* How each variable starts. */
+static void close_variables(Elab *e) {
+    for (int i = 0; i < e->variables.n; i++) {
+        Variable *v = e->variables.data[i];
+        Ref node = value_node(e, v->init, false);
+        v->start = (IrFunc){.out = copy_refs(e, &node, 1), .nout = 1};
+        plan_finish(&v->start, "start", false, e->ir);
     }
 }
 
@@ -862,6 +896,7 @@ Plan *plan_tasks(Model *m, bool claims) {
         switch (d->kind) {
         case DC_SCAN: plan_scan(m, p, d); break;
         case DC_SAMPLE: if (!plan_sample(m, p, d)) return p; break;
+        case DC_MINIMIZE: if (!plan_minimize(m, p, d)) return p; break;
         case DC_REPORT: plan_report(m, p, d); break;
         case DC_PLOT: plan_plot(m, p, d); break;
         case DC_SAVE: plan_save(m, p, d); break;
@@ -870,6 +905,7 @@ Plan *plan_tasks(Model *m, bool claims) {
         }
     }
     if (m->front->sink.nerrors) return p;
+    close_variables(e);
     for (int i = 0; i < p->tasks.n; i++) {
         Task *t = p->tasks.data[i];
         if (t->kind == TASK_SAMPLE) close_measure(e, t->sample);

@@ -410,9 +410,32 @@ static bool affine_integer(Elab *e, const Value *v, Aff *a) {
 
 static bool is_direction(const Value *v) { return v->kind == VK_INDEX && v->u.index.set->kind == SET_DIRS; }
 
+/* An element of a window is a displacement. */
+static const Value *window_shift(Elab *e, const Value *v) {
+    IndexSet *w = v->u.index.set;
+    Value *s = value_new(e, VK_SHIFT, v->origin);
+    s->u.index.set = w->lattice;
+    for (int i = 0; i < w->rank; i++) s->u.index.c[i] = aff_shift(e->ir, v->u.index.c[i], w->first);
+    return s;
+}
+
+/* factor*s, s a site of a coarse lattice, is a site of the fine one; NULL: not such a product. */
+static const Value *refined_site(Elab *e, const Value *a, const Value *b, Span at) {
+    const Value *s = a->kind == VK_INDEX ? a : b, *k = s == a ? b : a;
+    int64_t factor;
+    if (s->kind != VK_INDEX || s->u.index.set->kind != SET_LATTICE || !s->u.index.set->fine) return NULL;
+    if (!constant_integer(e, k, &factor) || factor != s->u.index.set->factor) return NULL;
+    Value *v = value_new(e, VK_INDEX, at);
+    v->u.index.set = s->u.index.set->fine;
+    for (int i = 0; i < s->u.index.set->rank; i++) v->u.index.c[i] = aff_scale(e->ir, s->u.index.c[i], factor);
+    v->name = s->name;
+    return v;
+}
+
 /* A direction, or a displacement, as a displacement; NULL when it is neither. */
 static const Value *as_shift(Elab *e, const Value *v) {
     if (v->kind == VK_SHIFT) return v;
+    if (v->kind == VK_INDEX && v->u.index.set->kind == SET_WINDOW) return window_shift(e, v);
     if (!is_direction(v)) return NULL;
     int64_t k = 0;
     aff_is_const(e->ir, v->u.index.c[0], &k);
@@ -483,7 +506,10 @@ static const Value *shift_product(Elab *e, const Value *a, const Value *b, Span 
 static const Value *index_arithmetic(Elab *e, AstOp op, const Value *a, const Value *b, Span at) {
     bool a_site = a->kind == VK_INDEX && !is_direction(a) && a->u.index.set->kind != SET_GRID;
     bool b_site = b->kind == VK_INDEX && !is_direction(b) && b->u.index.set->kind != SET_GRID;
-    if (op == OP_MUL) return shift_product(e, a, b, at);
+    if (op == OP_MUL) {
+        const Value *site = refined_site(e, a, b, at);
+        return site ? site : shift_product(e, a, b, at);
+    }
     if (op != OP_ADD && op != OP_SUB) return NULL;
     int64_t sign = op == OP_ADD ? 1 : -1;
     const Value *sa = as_shift(e, a), *sb = as_shift(e, b);
@@ -560,7 +586,7 @@ static const Value *logic(Elab *e, AstOp op, Pair *p, const Value *a, const Valu
 static const char *op_text(AstOp op) {
     static const char *const text[] = {[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/", [OP_POW] = "^",
         [OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">=", [OP_EQ] = "==", [OP_NE] = "!=",
-        [OP_AND] = "and", [OP_OR] = "or", [OP_IN] = "in", [OP_NEG] = "-", [OP_NOT] = "not"};
+        [OP_AND] = "and", [OP_OR] = "or", [OP_IN] = "in", [OP_NEG] = "-", [OP_NOT] = "not", [OP_COMPOSE] = ">>"};
     return text[op];
 }
 

@@ -409,7 +409,7 @@ Over ast_over(Parse *p, Expr *what, Expr *type)
     } else if (what->kind == EX_MEMBER && !type) {
         o.of = what;
     } else if (what->kind != EX_ERROR && !p->failed) {
-        Diag *d = diag_error(p->sink, "E0131", what->at, "this cannot be minimised over");
+        Diag *d = diag_error(p->sink, "E0334", what->at, "this cannot be minimised over");
         diag_help(p->sink, d, "write `over net.weights`, or a field: `over r[W] : real`");
         p->failed = true;
     }

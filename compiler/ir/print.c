@@ -266,7 +266,7 @@ static void print_list(FuncPrinter *p, Ref node, uint32_t from, uint32_t to)
     }
 }
 
-static void print_call(FuncPrinter *p, Ref r)
+static void print_array_call(FuncPrinter *p, Ref r)
 {
     const Node *n = NODE(p->ir, r);
     text_printf(p->out, " %s ", call_name((CallKind)n->aux));
@@ -336,7 +336,7 @@ static void print_array_node(FuncPrinter *p, Ref r, int indent)
         print_dims(ir, r, n->rank, n->rank + n->nred, out);
         print_body(p, r);
         break;
-    case AR_CALL: print_call(p, r); break;
+    case AR_CALL: print_array_call(p, r); break;
     case AR_LOOP: print_loop(p, r, indent); break;
     case AR_CARRY: text_printf(out, " %d of loop %u", (int)n->val, n->aux); break;
     default:

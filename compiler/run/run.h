@@ -3,6 +3,9 @@
  *
  *   driver.c    the pipeline, one pass a line; what `run`, `check`, `show` share
  *   sample.c    runs the chains of a sample task, in blocks of lanes, over threads
+ *   minimize.c  runs the iterations of a minimisation
+ *   variables.c the values that minimisations find
+ *   progress.c  the line that shows how far a task is; interruptions
  *   summary.c   statistics of the report expressions (Γ-method, tau_int, R-hat, ESS)
  *   output.c    the table, the JSON object, diagnostics
  *   plots.c     figures of the plot declarations
@@ -100,6 +103,32 @@ int64_t executable_scratch(const Executable *x);         /* doubles a call needs
 bool executable_is_shared(const Executable *x);          /* can a call use several threads? */
 const KProgram *executable_program(const Executable *x, int function);
 void executable_free(Executable *x);
+
+/* ---- progress.c ---- */
+
+/* From here to the end SIGINT and SIGTERM only set run_interrupted; a second one ends the program. */
+typedef struct RunSignals RunSignals;
+RunSignals *run_signals_begin(void);
+void run_signals_end(RunSignals *s);
+bool run_interrupted(void);
+/* The line of a task. */
+typedef struct RunProgress RunProgress;
+RunProgress *run_progress(const RunOptions *o);
+bool run_progress_due(const RunProgress *p);         /* is it time to show something? */
+void run_progress_text(RunProgress *p, const char *fmt, ...) LQ_PRINTF(2, 3);
+void run_progress_end(RunProgress *p);
+
+/* ---- variables.c ---- */
+
+/* The present values; drawn when nothing has given them yet. */
+const double *variable_data(const RunResult *r, Variable *v);
+/* Of all of `uses`, as inputs of a function; split: rows in eight parts (kernel_place). */
+void variable_inputs(const RunResult *r, const Variables *uses, bool split, const double **in);
+
+/* ---- minimize.c ---- */
+
+/* The series of the objective and the monitors; the variables have their new values. */
+int minimize_run(RunResult *r, SampleTask *t, SampleData **out);
 
 /* ---- sample.c ---- */
 

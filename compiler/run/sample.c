@@ -8,10 +8,8 @@
 #include "../../runtime/threads.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +34,7 @@ typedef struct Sampling {
     int         lanes, nblocks;       /* lanes: chains of a block */
     bool        sites;                /* rows of one chain are split over lanes */
     LaneBlock      *blocks;
+    const double  **variables[NFUNCTIONS];   /* further inputs of each function */
     uint32_t    step, phase_start;    /* steps done so far; where warm-up or measurement began */
     int64_t     chunk;                /* steps (warm-up) or draws in this visit */
     bool        warming;
@@ -46,11 +45,6 @@ typedef struct Sampling {
     int64_t    *bad_step;             /* [chain] first step with a non-finite number, or -1 */
     int        *bad_what;             /* primary number, or -1: the acceptance ratio */
 } Sampling;
-
-static volatile sig_atomic_t interrupted;
-static void on_signal(int sig) {
-    if (interrupted++) _exit(128 + sig);
-}
 
 static double seconds_of(clockid_t clock) {
     struct timespec t;
@@ -90,7 +84,7 @@ static void block_init(Sampling *s, LaneBlock *b, int number) {
     int parts = t->state_in.n, nstats = t->stats_out.n;
     b->state = lq_alloc((size_t)(parts + 1) * sizeof *b->state);
     b->next = lq_alloc((size_t)(parts + 1) * sizeof *b->next);
-    b->in = lq_alloc((size_t)(parts + 2) * sizeof *b->in);
+    b->in = lq_alloc((size_t)(parts + 2 + t->init_uses.n + t->step_uses.n + t->measure_uses.n) * sizeof *b->in);
     b->step_out = lq_alloc((size_t)(parts + nstats + 1) * sizeof *b->step_out);
     b->measured = lq_alloc((size_t)(t->measure.nout + 1) * sizeof *b->measured);
     for (int i = 0; i < parts; i++) {
@@ -113,9 +107,13 @@ static void block_free(Sampling *s, LaneBlock *b) {
 
 /* ---- one block ---------------------------------------------------------------------------------------- */
 
-static CallArgs call_args(const Sampling *s, LaneBlock *b, uint32_t step) {
-    for (int i = 0; i < s->t->state_in.n; i++) b->in[i] = b->state[i];
-    b->in[s->t->state_in.n] = &s->flag;
+/* The state, for a step the flag of the warm-up, then the variables in use. */
+static CallArgs call_args(const Sampling *s, LaneBlock *b, int function, uint32_t step) {
+    const Variables *uses[] = {&s->t->init_uses, &s->t->step_uses, &s->t->measure_uses};
+    int n = 0;
+    for (int i = 0; function != FN_INIT && i < s->t->state_in.n; i++) b->in[n++] = b->state[i];
+    if (function == FN_STEP) b->in[n++] = &s->flag;
+    memcpy(b->in + n, s->variables[function], (size_t)uses[function]->n * sizeof *b->in);
     return (CallArgs){.in = b->in, .scratch = b->scratch, .seed = s->r->options->seed, .step = step, .chains = b->chains};
 }
 
@@ -123,7 +121,7 @@ static void block_start(void *ctx, int64_t index, int worker) {
     Sampling *s = ctx;
     LaneBlock *b = &s->blocks[index];
     (void)worker;
-    CallArgs a = call_args(s, b, 0);
+    CallArgs a = call_args(s, b, FN_INIT, 0);
     a.out = b->state;
     execute(s->x, FN_INIT, &a);
 }
@@ -134,7 +132,7 @@ static void note_bad(Sampling *s, int64_t chain, uint32_t step, int what) {
 
 static void block_step(Sampling *s, LaneBlock *b, uint32_t step) {
     int parts = s->t->state_in.n;
-    CallArgs a = call_args(s, b, step);
+    CallArgs a = call_args(s, b, FN_STEP, step);
     for (int i = 0; i < parts; i++) b->step_out[i] = b->next[i];
     for (int i = 0; i < s->t->stats_out.n; i++) b->step_out[parts + i] = b->stats + i * s->lanes;
     a.out = b->step_out;
@@ -200,7 +198,7 @@ static void block_visit(void *ctx, int64_t index, int worker) {
                     d->stats[i].data[b->chains[l] * d->draws] += b->stats[i * s->lanes + l];
             continue;
         }
-        CallArgs a = call_args(s, b, step);
+        CallArgs a = call_args(s, b, FN_MEASURE, step);
         a.out = b->measured;
         execute(s->x, FN_MEASURE, &a);
         record(s, b, s->draw + k, step);
@@ -209,44 +207,16 @@ static void block_visit(void *ctx, int64_t index, int worker) {
 
 /* ---- progress --------------------------------------------------------------------------------------------- */
 
-/* A line that is redrawn on a terminal, by spaces rather than escape codes; a full line
- * now and then elsewhere. */
-typedef struct Progress { bool on, redraw; double start, last; int width; } Progress;
-
-static Progress progress_start(const RunOptions *o) {
-    const char *term = getenv("TERM");
-    double t = now();
-    return (Progress){.on = !o->quiet, .redraw = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0, .start = t, .last = t};
-}
-
-static void progress_text(Progress *p, const char *text) {
-    struct winsize w;
-    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col - 1 : 79;
-    if (!p->redraw) {
-        fprintf(stderr, "%s\n", text);
-        return;
-    }
-    fprintf(stderr, "\r%-*.*s", p->width, columns, text);
-    p->width = (int)strlen(text) < columns ? (int)strlen(text) : columns;
-    if (!*text) fputc('\r', stderr);
-    fflush(stderr);
-}
-
-static void progress_line(const Sampling *s, Progress *p, int64_t done, int64_t total, bool final) {
-    double t = now();
-    if (!p->on || (!final && t - p->last < (p->redraw ? 0.2 : 10.0))) return;
-    if (final && p->last == p->start) return;                    /* too short a run to speak of */
-    if (final && p->redraw) { progress_text(p, ""); return; }
-    p->last = t;
-    double acceptance = 0, rate = (double)s->step / (t - p->start + 1e-9) * (double)s->data->chains;
+static void progress_line(const Sampling *s, RunProgress *p, double start, int64_t done, int64_t total) {
+    if (!run_progress_due(p)) return;
+    double t = now() - start, acceptance = 0, rate = (double)s->step / (t + 1e-9) * (double)s->data->chains;
     for (int64_t c = 0; c < s->data->chains; c++) acceptance += s->accept_sum[c];
     acceptance /= (double)(s->step - s->phase_start) * (double)s->data->chains + 1e-300;
-    double left = done ? (t - p->start) * (double)(total - done) / (double)done : 0;
-    char text[240], accepted[40] = "";
+    double left = done ? t * (double)(total - done) / (double)done : 0;
+    char accepted[40] = "";
     if (s->accept_stat >= 0) snprintf(accepted, sizeof accepted, ", acceptance %.2f", acceptance);
-    snprintf(text, sizeof text, "%.60s: %s %lld/%lld, %.3g steps/s%s, %.0f s left", s->t->method, s->warming ? "warm-up" : "draw",
-             (long long)(s->warming ? s->step : s->draw), (long long)(s->warming ? s->t->warmup : s->t->draws), rate, accepted, left);
-    progress_text(p, text);
+    run_progress_text(p, "%.60s: %s %lld/%lld, %.3g steps/s%s, %.0f s left", s->t->method, s->warming ? "warm-up" : "draw",
+                      (long long)(s->warming ? s->step : s->draw), (long long)(s->warming ? s->t->warmup : s->t->draws), rate, accepted, left);
 }
 
 /* ---- the whole task ------------------------------------------------------------------------------------------ */
@@ -336,9 +306,9 @@ static void truncate_series(SampleData *d, int64_t draws) {
 
 /* Visits all blocks until `total` steps or draws are done; chunks grow to about a
  * tenth of a second, so that signals and progress are seen to. */
-static void advance(Sampling *s, Pool *pool, Progress *p, int64_t total, int64_t all) {
+static void advance(Sampling *s, Pool *pool, RunProgress *p, double start, int64_t total, int64_t all) {
     int64_t done = 0, chunk = 1;
-    while (done < total && !interrupted) {
+    while (done < total && !run_interrupted()) {
         s->chunk = chunk < total - done ? chunk : total - done;
         double t = now();
         pool_run(pool, s->nblocks, block_visit, s);
@@ -350,7 +320,7 @@ static void advance(Sampling *s, Pool *pool, Progress *p, int64_t total, int64_t
         else if (took > 0.2 && chunk > 1) chunk /= 2;
         for (int64_t c = 0; c < s->data->chains; c++)
             if (s->bad_step[c] >= 0) return;
-        progress_line(s, p, s->step, all, false);
+        progress_line(s, p, start, s->step, all);
     }
 }
 
@@ -376,24 +346,25 @@ static int run_chains(Sampling *s) {
     if (threads > s->nblocks && !alone) threads = s->nblocks;
     Pool *pool = pool_new(threads);
     Pool *outer = pool_use(pool);
-    Progress p = progress_start(r->options);
+    RunProgress *p = run_progress(r->options);
+    double begin = now();
     int64_t all = s->t->warmup + s->t->draws * s->t->thin;
     double start = now();
     pool_run(pool, s->nblocks, block_start, s);
     s->warming = true, s->flag = 1;
-    advance(s, pool, &p, s->t->warmup, all);
+    advance(s, pool, p, begin, s->t->warmup, all);
     end_warmup(s);
     s->data->warmup_seconds = now() - start;
     double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     start = now();
-    if (!interrupted) advance(s, pool, &p, s->t->draws, all);
+    if (!run_interrupted()) advance(s, pool, p, begin, s->t->draws, all);
     s->data->seconds = now() - start;
     s->data->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    progress_line(s, &p, s->step, all, true);
+    run_progress_end(p);
     pool_use(outer);
     pool_free(pool);
     int status = report_bad(s);
-    if (status == 0 && interrupted) {
+    if (status == 0 && run_interrupted()) {
         fprintf(stderr, "lqft: interrupted after %lld of %lld draws\n", (long long)s->draw, (long long)s->t->draws);
         truncate_series(s->data, s->draw);
         status = 75;
@@ -419,19 +390,20 @@ int sample_run(RunResult *r, SampleTask *t, SampleData **out) {
     s.nblocks = (int)((t->chains + s.lanes - 1) / s.lanes);
     s.data->compile_seconds = now() - start;
     s.accept_stat = stat_named(t, "accept.accepted"), s.ratio_stat = stat_named(t, "accept.ratio");
+    const Variables *uses[NFUNCTIONS] = {&t->init_uses, &t->step_uses, &t->measure_uses};
+    for (int i = 0; i < NFUNCTIONS; i++) {
+        s.variables[i] = arena_alloc(r->arena, (size_t)(uses[i]->n + 1) * sizeof *s.variables[i]);
+        variable_inputs(r, uses[i], s.sites, s.variables[i]);
+    }
     s.blocks = lq_alloc((size_t)s.nblocks * sizeof *s.blocks);
     s.accept_sum = lanes_of(t->chains, 1);
     s.bad_step = lq_alloc((size_t)t->chains * sizeof *s.bad_step);
     s.bad_what = lq_alloc((size_t)t->chains * sizeof *s.bad_what);
     for (int64_t c = 0; c < t->chains; c++) s.bad_step[c] = -1;
     for (int i = 0; i < s.nblocks; i++) block_init(&s, &s.blocks[i], i);
-    interrupted = 0;
-    struct sigaction act = {.sa_handler = on_signal}, old_int, old_term;
-    sigaction(SIGINT, &act, &old_int);
-    sigaction(SIGTERM, &act, &old_term);
+    RunSignals *signals = run_signals_begin();
     int status = run_chains(&s);
-    sigaction(SIGINT, &old_int, NULL);
-    sigaction(SIGTERM, &old_term, NULL);
+    run_signals_end(signals);
     for (int i = 0; i < s.nblocks; i++) block_free(&s, &s.blocks[i]);
     free(s.blocks), free(s.accept_sum), free(s.bad_step), free(s.bad_what);
     executable_free(s.x);

@@ -101,9 +101,10 @@ static Inputs make_inputs(Arena *arena, const RunResult *r, const ReportTask *t)
 typedef struct Column { int input; int64_t k; double g; } Column;
 typedef struct Gradient { Column *at; int64_t n; } Gradient;
 
-static void evaluate(const ReportTask *t, const Inputs *in, double *value) {
+static void evaluate(const RunResult *r, const ReportTask *t, const Inputs *in, double *value) {
     const double **args = lq_alloc((size_t)(t->eval.nin + 1) * sizeof *args);
-    for (int i = 0; i < t->eval.nin; i++) args[i] = in->at[i].mean;
+    for (int i = 0; i < in->n; i++) args[i] = in->at[i].mean;
+    variable_inputs(r, &t->uses, false, args + in->n);
     interp_call(&t->eval, args, &value, (RandKey){0});
     free(args);
 }
@@ -121,10 +122,11 @@ static Gradient gather(Arena *arena, const Inputs *in, double *const *g) {
 }
 
 /* The gradient of each element, by a one-hot seed. */
-static Gradient *gradients(Arena *arena, const ReportTask *t, const Inputs *in, int64_t n) {
+static Gradient *gradients(Arena *arena, const RunResult *r, const ReportTask *t, const Inputs *in, int64_t n) {
     Gradient *out = arena_alloc(arena, (size_t)(n + 1) * sizeof *out);
     if (!t->has_vjp) return out;
-    const double **args = arena_alloc(arena, (size_t)(in->n + 1) * sizeof *args);
+    const double **args = arena_alloc(arena, (size_t)(in->n + 1 + t->vjp_uses.n) * sizeof *args);
+    variable_inputs(r, &t->vjp_uses, false, args + in->n + 1);
     double **g = arena_alloc(arena, (size_t)(in->n + 1) * sizeof *g), *seed = arena_alloc(arena, (size_t)n * sizeof *seed);
     for (int i = 0; i < in->n; i++) {
         args[i] = in->at[i].mean;
@@ -292,11 +294,11 @@ ReportResult *summarize_report(RunResult *run, const ReportTask *t) {
         arena_free(scratch);
         return r;
     }
-    evaluate(t, &in, r->value);
+    evaluate(run, t, &in, r->value);
     if (!t->has_vjp) {
         set_exact(r);
     } else {
-        analyse_all(run->options, r, &in, gradients(scratch, t, &in, r->n));
+        analyse_all(run->options, r, &in, gradients(scratch, run, t, &in, r->n));
         check_length(run, r);
         check_mixing(run, r);
     }
