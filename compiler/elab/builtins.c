@@ -249,6 +249,22 @@ static const Value *call_local(Elab *e, int which, int n, const Value *const *ar
 
 bool builtin_wants_function(int which) { return builtins[which].call == call_local; }
 
+/* ---- whole arrays ---------------------------------------------------------------------------------- */
+
+enum { WHOLE_SVD, WHOLE_EIGH, WHOLE_CHOLESKY, WHOLE_SOLVE, WHOLE_LOGDET, WHOLE_SPREAD };
+
+static const Value *call_whole(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
+    (void)n;
+    switch (builtins[which].detail) {
+    case WHOLE_SVD: return elab_svd(e, args[0], at);
+    case WHOLE_EIGH: return elab_eigh(e, args[0], at);
+    case WHOLE_CHOLESKY: return elab_cholesky(e, args[0], at);
+    case WHOLE_SOLVE: return elab_solve(e, args[0], args[1], arg_at[0], arg_at[1], at);
+    case WHOLE_LOGDET: return elab_logdet(e, args[0], at);
+    default: return elab_spread(e, args[0], at);
+    }
+}
+
 /* ---- distributions ------------------------------------------------------------------------------- */
 
 static const Value *call_dist(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
@@ -291,6 +307,8 @@ static const Builtin builtins[] = {
     {"sites", 1, 1, call_sites, 0},        {"zeros", 1, 1, call_zeros, 0},        {"identity", 1, 1, call_identity, 0},
     {"window", 2, 2, call_sets, SETS_WINDOW}, {"block", 2, 2, call_sets, SETS_BLOCK}, {"coarse", 2, 2, call_sets, SETS_COARSE},
     {"difference", 3, 3, call_local, 0},   {"colour", 2, 2, call_local, 1},       {"colours", 2, 2, call_local, 2},
+    {"svd", 1, 1, call_whole, WHOLE_SVD},  {"eigh", 1, 1, call_whole, WHOLE_EIGH}, {"cholesky", 1, 1, call_whole, WHOLE_CHOLESKY},
+    {"solve", 2, 2, call_whole, WHOLE_SOLVE}, {"logdet", 1, 1, call_whole, WHOLE_LOGDET}, {"spread", 1, 1, call_whole, WHOLE_SPREAD},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
 };

@@ -6,6 +6,7 @@
  *   value.c      values and their arithmetic (real, complex, arrays, tuples)
  *   builtins.c   the functions that the language supplies
  *   elab_expr.c  expressions, binders, calls, indexing
+ *   elab_arrays.c functions of whole arrays: linear algebra, computed places
  *   elab_grad.c  grad
  *   network.c    layers, networks, weights
  *   params.c     parameters that have other values inside a function
@@ -337,6 +338,15 @@ const Value *network_weights(Elab *e, const Value *f, Span at);  /* f.weights, a
 const Value *elab_weight(Elab *e, const char *name, const Value *init, Span at);
 Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *init, Span at);
 const Value *variable_value(const Variable *v);
+
+/* ---- elab_arrays.c: functions of whole arrays ---- */
+const Value *elab_svd(Elab *e, const Value *a, Span at);          /* (U, s, V) */
+const Value *elab_eigh(Elab *e, const Value *a, Span at);         /* (values, vectors) */
+const Value *elab_cholesky(Elab *e, const Value *a, Span at);
+const Value *elab_solve(Elab *e, const Value *a, const Value *b, Span a_at, Span b_at, Span at);
+const Value *elab_logdet(Elab *e, const Value *a, Span at);
+const Value *elab_taken(Elab *e, const Value *v, const Value *place, Span at);
+const Value *elab_spread(Elab *e, const Value *v, Span at);
 
 /* ---- elab_stmt.c ---- */
 const Value *elab_block(Elab *e, Env *env, const Block *b);   /* the returned value */

@@ -784,12 +784,26 @@ static Ref read_constant(Elab *e, Ref c, const Value *v, const Aff *comp) {
     return inside ? c : ir_read(e->ir, ir_map(e->ir, n, dims, c), ix);
 }
 
+/* A number that only the run knows, in the place of the first index. */
+static bool is_computed_place(const Elab *e, const Value *v, const Value *ix) {
+    double known;
+    return ix && v->kind == VK_NUM && v->u.num.nsets && !v->u.num.boolean && v->u.num.sets[0]->rank == 1 && ix->kind == VK_NUM && ix->u.num.nsets == 0 &&
+           !ix->u.num.complex && !ix->u.num.boolean && !value_is_const(e, ix, &known);
+}
+
 const Value *value_at(Elab *e, const Value *v, const Value *const *index, Span at) {
     const Value *closed = value_close(e, v);
     if (closed->kind == VK_ERROR) return closed;
     Aff comp[IR_MAX_RANK];
     int used = 0, total = 0, n = 0;
     while (index[total]) total++;
+    if (is_computed_place(e, v, index[0])) {
+        const Value *left = elab_taken(e, v, index[0], at);
+        if (left->kind == VK_ERROR || (total == 1 && left->u.num.nsets == 0)) return left;
+        Value named = *left;
+        named.name = v->name;
+        return value_at(e, &named, index + 1, at);
+    }
     for (int k = 0; k < v->u.num.nsets; k++) {
         IndexSet *s = v->u.num.sets[k];
         if (used == total) {

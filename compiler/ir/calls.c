@@ -51,6 +51,25 @@ Ref ir_solve(Ir *ir, Ref a, Ref b) {
 
 Ref ir_logdet(Ir *ir, Ref a) { return ir_call(ir, CALL_LOGDET, 1, &a, 0, 0, NULL, 0, NULL, 0); }
 
+Ref ir_reshape(Ir *ir, Ref a, int rank, const int64_t *dims) {
+    Aff place = aff_const(ir, 0);
+    Index ix[IR_MAX_RANK];
+    bool same = NODE(ir, a)->rank == rank;
+    for (int i = 0; i < rank && same; i++) same = NDIM(ir, a, i) == dims[i];
+    if (same) return a;
+    for (int i = 0; i < rank; i++) place = aff_add(ir, aff_scale(ir, place, dims[i]), aff_sym(ir, (Sym)i));
+    int64_t n = ir_elements(ir, a);
+    if (NODE(ir, a)->rank != 1) {        /* in one row first: the places of a are those of a scatter */
+        int64_t from[IR_MAX_RANK];
+        Aff row = aff_const(ir, 0);
+        for (int i = 0; i < NODE(ir, a)->rank; i++) row = aff_add(ir, aff_scale(ir, row, from[i] = NDIM(ir, a, i)), aff_sym(ir, (Sym)i));
+        ix[0] = (Index){row, IX_EXACT, n};
+        a = ir_scatter(ir, a, 1, &n, ix);
+    }
+    ix[0] = (Index){place, IX_EXACT, n};
+    return ir_map(ir, rank, dims, ir_read(ir, a, ix));
+}
+
 /* ---- rules ---------------------------------------------------------------------------- */
 
 static bool square(const Ir *ir, Ref a) { return NODE(ir, a)->rank == 2 && NDIM(ir, a, 0) == NDIM(ir, a, 1); }

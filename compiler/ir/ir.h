@@ -169,6 +169,8 @@ int  call_arity(CallKind kind);
 Ref  ir_scatter(Ir *ir, Ref values, int rank, const int64_t *dims, const Index *ix);
 Ref  ir_take(Ir *ir, Ref source, Ref places, int leading);
 Ref  ir_put(Ir *ir, Ref places, Ref values, int leading, int rank, const int64_t *dims);
+/* The same elements in the same row-major order. */
+Ref  ir_reshape(Ir *ir, Ref a, int rank, const int64_t *dims);
 Ref  ir_svd(Ir *ir, Ref a);
 Ref  ir_eigh(Ir *ir, Ref a);
 Ref  ir_cholesky(Ir *ir, Ref a);
