@@ -15,7 +15,7 @@
 
 #define MAX_EXTENT ((int64_t)1 << 31)
 #define MAX_SITES  ((int64_t)1 << 31)
-#define MAX_WORK   2e8                /* of data: elements computed, with all iterations */
+#define MAX_WORK   1e9                /* of data: elements computed, with all iterations */
 
 const char *path_folder(Arena *a, const char *path) {
     const char *slash = strrchr(path, '/');
@@ -407,7 +407,8 @@ static Ref evaluate_constant(Elab *e, Ref node) {
     int64_t n = ir_elements(e->ir, node);
     double *data = lq_alloc((size_t)n * sizeof *data);
     IrFunc f = {.name = "data", .in = NULL, .nin = 0, .out = &node, .nout = 1, .ir = e->ir};
-    simplify_roots(e->ir, 1, &node);
+    ir_match_contractions(e->ir, 1, &f.out[0]);
+    simplify_roots(e->ir, 1, &f.out[0]);
     interp_call(&f, NULL, &data, (RandKey){(uint32_t)e->data_seed, UINT32_MAX, 0});
     int64_t dims[IR_MAX_RANK];
     int rank = NODE(e->ir, node)->rank;
@@ -424,7 +425,12 @@ static bool affordable(Elab *e, const Value *v, const Decl *d) {
         elab_error(e, "E0233", d->name_at, "the data `%s` have %.3g elements, more than 2^27", d->name, n);
         return false;
     }
-    double work = ir_work(e->ir, value_node(e, v, false)) + (v->u.num.complex ? ir_work(e->ir, value_node(e, v, true)) : 0);
+    double work = 0;
+    for (int p = 0; p < (v->u.num.complex ? 2 : 1); p++) {
+        Ref node = value_node(e, v, p);
+        ir_match_contractions(e->ir, 1, &node);
+        work += ir_work(e->ir, node);
+    }
     if (work <= MAX_WORK) return true;
     Diag *g = elab_error(e, "E0311", d->value->at, "computing `%s` takes about %.2g steps, and data are computed before the run", d->name, work);
     diag_help(&e->front->sink, g, "make it a `def`, which is computed where it is used");

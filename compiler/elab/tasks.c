@@ -344,6 +344,7 @@ void plan_finish(IrFunc *f, const char *name, bool single, Ir *ir) {
     f->name = name;
     f->single = single;
     f->ir = ir;
+    if (f->whole) ir_match_contractions(ir, f->nout, f->out);
     simplify_roots(ir, f->nout, f->out);
 }
 
@@ -830,7 +831,7 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
         const Primary *q = &in->sample->primaries.data[in->primary];
         inputs[i] = in->imaginary ? q->input_im : q->input_re;
     }
-    r->eval = (IrFunc){.in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
+    r->eval = (IrFunc){.whole = true, .in = copy_refs(e, inputs, n), .nin = n, .out = copy_refs(e, &node, 1), .nout = 1};
     plan_add_variables(e, &r->eval, &r->uses);
     plan_finish(&r->eval, "report", false, e->ir);
     if (n == 0) return true;
@@ -844,7 +845,7 @@ static bool close_report(Elab *e, const Plan *p, ReportTask *r) {
         return false;
     }
     inputs[n] = seed;
-    r->vjp = (IrFunc){.in = copy_refs(e, inputs, n + 1), .nin = n + 1, .out = copy_refs(e, grads, n), .nout = n};
+    r->vjp = (IrFunc){.whole = true, .in = copy_refs(e, inputs, n + 1), .nin = n + 1, .out = copy_refs(e, grads, n), .nout = n};
     plan_add_variables(e, &r->vjp, &r->vjp_uses);
     plan_finish(&r->vjp, "report.gradient", false, e->ir);
     r->has_vjp = true;

@@ -187,6 +187,8 @@ Ref  ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by);
 Ref  ir_subst_arrays(Ir *ir, Ref r, int n, const Ref *from, const Ref *to);
 /* Every map and reduction below the roots with its body replaced by body(ir, it, its axes). */
 void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims));
+/* Every array below the roots replaced by array(ir, it), which has its shape. */
+void ir_rewrite_arrays(Ir *ir, int n, Ref *roots, Ref (*array)(Ir *ir, Ref array));
 /* A node like r with other arguments and indices; a carry or loop of the given number. */
 Ref  ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop);
 /* Free symbols of a scalar expression, sorted; returns the count (<= cap). */
@@ -196,6 +198,11 @@ void ir_walk(const Ir *ir, int n, const Ref *roots, void (*f)(void *ctx, Ref r),
 bool ir_depends(const Ir *ir, Ref r, Ref on);
 /* About how many elements are computed for r, all iterations of loops included. */
 double ir_work(const Ir *ir, Ref r);
+
+/* ==== contract.c ============================================================ */
+
+/* Sums of products of arrays become contractions where that pays; for functions of one replica. */
+void ir_match_contractions(Ir *ir, int n, Ref *roots);
 
 /* ==== signs.c =============================================================== */
 
@@ -234,6 +241,7 @@ typedef struct IrFunc {
     Ir  *ir;
     bool single;             /* precision, see below */
     Ref *signs; int nsigns;  /* inputs whose elements are +1 or -1 */
+    bool whole;              /* of one replica: sums of products are contractions (contract.c) */
 } IrFunc;
 
 /* signs.c: the same of any array of a function, in its loops too, by IrFunc.signs. */

@@ -47,6 +47,8 @@ bool ir_depends(const Ir *ir, Ref r, Ref on) {
 /* A node belongs to the loops whose carries or iteration numbers it depends on. */
 typedef struct Work { const Ir *ir; uint64_t *loops; double total; } Work;
 
+enum { CALL_SPEED = 32 };   /* elements of a contraction for one that is interpreted */
+
 static void work_visit(void *ctx, Ref r) {
     Work *w = ctx;
     const Ir *ir = w->ir;
@@ -61,11 +63,11 @@ static void work_visit(void *ctx, Ref r) {
     if (n->op == AR_CARRY) in |= 1ull << n->aux % 64;
     if (n->op == AR_LOOP) in &= ~(1ull << n->aux % 64);
     w->loops[r] = in;
-    if (n->op != AR_MAP && n->op != AR_REDUCE) return;
-    double work = 1;
+    if (n->op != AR_MAP && n->op != AR_REDUCE && n->op != AR_CALL) return;
+    double work = n->op == AR_CALL ? 1.0 / CALL_SPEED : 1;
     for (int i = 0; i < n->rank + n->nred; i++) work *= (double)NDIM(ir, r, i);
     for (int i = 0; i < ir->loops.n && i < 64; i++)
-        if (in >> i & 1) work *= (double)ir->loops.data[i].trip;
+        if (in >> i & 1) work *= (double)ir->loops.data[i].trip;         /* as if none ended early */
     w->total += work;
 }
 
@@ -87,6 +89,7 @@ typedef struct Rebuild {
     int   nsyms; const Sym *syms; const Aff *by;
     bool  into_arrays;
     Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims);   /* applied to the bodies of maps and reductions, or NULL */
+    Ref (*array)(Ir *ir, Ref array);     /* applied to maps and reductions when they are rebuilt, or NULL */
 } Rebuild;
 
 Ref ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop) {
@@ -136,6 +139,7 @@ static Ref rebuild_node(Rebuild *b, Ref r) {
         }
     }
     Ref out = changed ? ir_remake(ir, r, args, ix, n.aux) : r;
+    if (b->array && ir_is_array(ir, out)) out = b->array(ir, out);
     if (args != args_small) free(args);
     return out;
 }
@@ -177,6 +181,12 @@ Ref ir_subst_syms(Ir *ir, Ref scalar, int n, const Sym *syms, const Aff *by) {
 
 void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, int ndims, const int64_t *dims)) {
     Rebuild b = {.ir = ir, .memo = fresh_memo(ir), .into_arrays = true, .body = body};
+    for (int i = 0; i < n; i++) roots[i] = rebuild(&b, roots[i]);
+    free(b.memo);
+}
+
+void ir_rewrite_arrays(Ir *ir, int n, Ref *roots, Ref (*array)(Ir *ir, Ref array)) {
+    Rebuild b = {.ir = ir, .memo = fresh_memo(ir), .into_arrays = true, .array = array};
     for (int i = 0; i < n; i++) roots[i] = rebuild(&b, roots[i]);
     free(b.memo);
 }
