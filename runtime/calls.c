@@ -93,8 +93,7 @@ static LqLinalgKind kind_of(const LqCall *c) {
 }
 
 static size_t linalg_scratch(const LqCall *c) {
-    bool solve = c->kind == LQ_CALL_SOLVE;
-    return lq_linalg_scratch(kind_of(c), c->m, solve ? c->m : c->n, solve ? c->n : 0);
+    return lq_linalg_scratch(kind_of(c), c->m, c->n);
 }
 
 /* A failed function leaves numbers that are none: the caller sees that in its results. */

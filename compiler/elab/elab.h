@@ -509,7 +509,8 @@ typedef struct Task {
     VEC(const char *) texts;
     VEC(SaveItem) saved;
     const char *path;
-    Variables   variables;           /* load, save */
+    Variables   variables;           /* load, save: these, or all of the network */
+    Network    *network;
 } Task;
 
 typedef struct Plan { VEC(Task *) tasks; Model *model; int nsamples; bool claims; } Plan;

@@ -7,7 +7,7 @@
 
 /* ---- what is minimised over --------------------------------------------------------------- */
 
-typedef struct Over_ { Variable *v[64]; int n; } Targets;
+typedef struct Targets { Variable *v[64]; int n; } Targets;
 
 static bool add_target(Elab *e, Targets *t, Variable *v, Span at) {
     for (int i = 0; i < t->n; i++)
@@ -279,4 +279,31 @@ SampleTask *plan_minimize(Model *m, Plan *p, const Decl *d) {
     e->frame = NULL;
     if (ok) plan_new_task(p, e, TASK_SAMPLE, d)->sample = t;
     return t;
+}
+
+/* ---- load, save -------------------------------------------------------------------------------- */
+
+/* What a task names: the weights of a network, or a variable.  Weights are listed when the plan is
+ * complete: a network may be applied further down. */
+bool plan_named_variables(Elab *e, const Expr *x, Task *t) {
+    if (x->kind == EX_MEMBER && !strcmp(x->name, "weights")) {
+        const Value *f = elab_expr(e, e->globals, x->a);
+        if (f->kind != VK_FUNC || f->u.func.kind != FN_NETWORK) return false;
+        t->network = f->u.func.network;
+        return true;
+    }
+    const Value *v = x->kind == EX_NAME ? env_find(e->globals, x->name) : NULL;
+    for (int i = 0; v && i < e->variables.n; i++)
+        if (e->variables.data[i]->in == v) return vec_push(&t->variables, e->variables.data[i]), true;
+    return false;
+}
+
+void plan_load(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    Task *t = plan_new_task(p, e, TASK_LOAD, d);
+    t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
+    if (!t->path) elab_error(e, "E0602", d->path ? d->path->at : d->at, "after `from` stands the name of a file in quotes");
+    if (plan_named_variables(e, d->value, t)) return;
+    Diag *g = elab_error(e, "E0334", d->value->at, "what is loaded here are the weights of a network, or what was minimised over");
+    diag_help(&e->front->sink, g, "data are loaded where they are declared: data D[P] = load(\"file\")");
 }

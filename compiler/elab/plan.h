@@ -36,5 +36,8 @@ Task *plan_new_task(Plan *p, Elab *e, TaskKind kind, const Decl *d);
 
 /* ---- minimize.c ---- */
 SampleTask *plan_minimize(Model *m, Plan *p, const Decl *d);
+void  plan_load(Model *m, Plan *p, const Decl *d);
+/* Does x name variables?  Then the task has them. */
+bool  plan_named_variables(Elab *e, const Expr *x, Task *t);
 
 #endif

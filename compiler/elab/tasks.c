@@ -765,6 +765,7 @@ static void plan_save(Model *m, Plan *p, const Decl *d) {
         elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in %s", arrays_suffixes());
         return;
     }
+    if (plan_named_variables(e, d->value, t)) return;
     for (int i = 0; i < d->nlist; i++) save_item(e, p, t, d, d->list[i]);
     for (int i = 1; i < t->saved.n; i++)
         for (int k = 0; k < i; k++)
@@ -898,6 +899,7 @@ Plan *plan_tasks(Model *m, bool claims) {
         case DC_SCAN: plan_scan(m, p, d); break;
         case DC_SAMPLE: if (!plan_sample(m, p, d)) return p; break;
         case DC_MINIMIZE: if (!plan_minimize(m, p, d)) return p; break;
+        case DC_LOAD: plan_load(m, p, d); break;
         case DC_REPORT: plan_report(m, p, d); break;
         case DC_PLOT: plan_plot(m, p, d); break;
         case DC_SAVE: plan_save(m, p, d); break;

@@ -125,6 +125,10 @@ const double *variable_data(const RunResult *r, Variable *v);
 /* Of all of `uses`, as inputs of a function; split: rows in eight parts (kernel_place). */
 void variable_inputs(const RunResult *r, const Variables *uses, bool split, const double **in);
 
+/* The arrays of a `save` or `load` to or from a file: 0, or an exit status after a message. */
+int variables_save(RunResult *r, const Task *t, const char *folder);
+int variables_load(RunResult *r, const Task *t);
+
 /* ---- minimize.c ---- */
 
 /* The series of the objective and the monitors; the variables have their new values. */

@@ -241,7 +241,9 @@ int saves_write(RunResult *r, const Task *t) {
     Contents c = {.run = r, .arena = arena_new()};
     char err[512] = "";
     int status = 0;
-    if (fill(&c, t)) {
+    if (t->network || t->variables.n) {
+        if ((status = variables_save(r, t, folder)) == 0) vec_push(&r->files, path);
+    } else if (fill(&c, t)) {
         if (arrays_write(folder, t->path, c.arrays.n, c.arrays.data, err, sizeof err)) status = output_failed(path, err);
         else vec_push(&r->files, path);
     }

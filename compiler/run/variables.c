@@ -2,7 +2,11 @@
  * runs: drawn when they are first needed, then found by minimisations or loaded. */
 #include "results.h"
 
+#include "../../runtime/io/arrays.h"
+
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const double *variable_data(const RunResult *r, Variable *v) {
     if (v->data) return v->data;
@@ -24,4 +28,67 @@ static const double *split_data(const RunResult *r, Variable *v) {
 
 void variable_inputs(const RunResult *r, const Variables *uses, bool split, const double **in) {
     for (int i = 0; i < uses->n; i++) in[i] = split ? split_data(r, uses->data[i]) : variable_data(r, uses->data[i]);
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static const Variables *variables_of(const Task *t) { return t->network ? &t->network->weights : &t->variables; }
+
+static int shape_of(const Variable *v, int64_t *shape) {
+    int rank = 0;
+    for (int i = 0; i < v->in->u.num.nsets; i++)
+        for (int k = 0; k < v->in->u.num.sets[i]->rank; k++) shape[rank++] = v->in->u.num.sets[i]->ext[k];
+    return rank;
+}
+
+int variables_save(RunResult *r, const Task *t, const char *folder) {
+    const Variables *all = variables_of(t);
+    Array *a = arena_alloc(r->arena, (size_t)(all->n + 1) * sizeof *a);
+    char err[512] = "";
+    for (int i = 0; i < all->n; i++) {
+        a[i] = (Array){.name = all->data[i]->name, .data = variable_data(r, all->data[i])};
+        a[i].rank = shape_of(all->data[i], a[i].shape);
+    }
+    return arrays_write(folder, t->path, all->n, a, err, sizeof err) ? output_failed(t->path, err) : 0;
+}
+
+static int refuse(const RunResult *r, const Task *t, const char *what) {
+    const Sources *ss = &r->model->front->sources;
+    Span at = t->decl->path->at;
+    int line, column;
+    source_position(ss, at.file, at.lo, &line, &column);
+    fprintf(stderr, "%s:%d:%d: error: %s\n", ss->files.data[at.file]->path, line, column, what);
+    return 66;
+}
+
+/* One array of the file becomes the values of a variable; NULL, or what is wrong. */
+static const char *load_one(RunResult *r, ArrayFile *f, const char *path, Variable *v) {
+    int64_t want[IR_MAX_RANK];
+    int rank = shape_of(v, want), i = arrays_find(f, v->name);
+    char a[128], b[128], err[400] = "";
+    if (i < 0) return arena_printf(r->arena, "%s has no array \"%s\"", path, v->name);
+    const ArrayInfo *info = arrays_info(f, i);
+    bool same = info->rank == rank && !array_is_complex(info->type);
+    for (int k = 0; same && k < rank; k++) same = info->shape[k] == want[k];
+    if (!same) return arena_printf(r->arena, "%s: \"%s\" has the shape %s there, and %s in this program", path, v->name,
+                                   array_shape_text(info->rank, info->shape, a), array_shape_text(rank, want, b));
+    double *data = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *data);
+    if (arrays_load(f, i, data, err, sizeof err)) return arena_printf(r->arena, "%s", err);
+    for (int64_t k = 0; k < v->n; k++)
+        if (!isfinite(data[k])) return arena_printf(r->arena, "%s: element %lld of \"%s\" is not a finite number", path, (long long)k, v->name);
+    v->data = data;
+    return NULL;
+}
+
+int variables_load(RunResult *r, const Task *t) {
+    char err[400] = "";
+    const Variables *all = variables_of(t);
+    ArrayFile *f = arrays_open_below(path_folder(r->arena, r->options->path), t->path, err, sizeof err);
+    if (!f && !*err && r->options->out) f = arrays_open_below(r->options->out, t->path, err, sizeof err);
+    for (int i = 0; !f && !*err && i < r->model->front->ndata; i++) f = arrays_open_below(r->model->front->data[i], t->path, err, sizeof err);
+    if (!f) return refuse(r, t, *err ? err : arena_printf(r->arena, "there is no file %s", t->path));
+    const char *problem = NULL;
+    for (int i = 0; i < all->n && !problem; i++) problem = load_one(r, f, t->path, all->data[i]);
+    arrays_close(f);
+    return problem ? refuse(r, t, problem) : 0;
 }
