@@ -58,9 +58,9 @@ static bool verified(const char *broken, const char *what, char *err, size_t err
 /* How replicas lie in memory: the cheaper way, or as was asked. */
 static KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
     KLanes l = kernel_lanes(programs, n, o->lanes == LANES_SITES ? 1 : replicas);
-    if (o->lanes == LANES_SITES) l.lanes = REDUCE_PARTS, l.sites = true;
+    if (o->lanes == LANES_SITES) l.lanes = REDUCE_PARTS, l.sites = true, l.split = !programs[0]->plain;
     if (o->lanes == LANES_CHAINS && l.sites) {
-        l.sites = false;
+        l.sites = l.split = false;
         while (l.lanes > 1 && l.lanes / 2 >= replicas) l.lanes /= 2;
     }
     return l;
@@ -84,6 +84,7 @@ Executable *compile_functions(const IrFunc *const *functions, int n, int64_t rep
         if (x->programs[i]->scratch > x->scratch) x->scratch = x->programs[i]->scratch;
     }
     if (device == DEVICE_INTERP) return x;
+    kernel_share_layout(x->programs, n);
     *lanes = choose_lanes(x->programs, n, replicas, o);
     if (!lanes->sites) x->lanes = lanes->lanes;
     BackendOptions b = {.lanes = lanes->lanes, .sites = lanes->sites, .optimize = device == DEVICE_CPU, .keep = true};

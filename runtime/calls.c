@@ -118,6 +118,32 @@ static void run_matrix(const LqCall *c, const void *const *in, void *out, char *
     for (int64_t k = 0; c->out_single && k < c->nout; k++) ((float *)out)[k] = (float)to[k];
 }
 
+/* ---- contractions ------------------------------------------------------------------------------- */
+
+/* All arrays of a contraction have one precision; numbers of rank 0, constants and what all
+ * replicas share may have another in memory. */
+static size_t other_precision(const LqCall *c) {
+    size_t bytes = c->single && !c->out_single ? 64 : 0;
+    for (int i = 0; i < c->nargs; i++)
+        if (c->single && !c->in_single[i]) bytes += ((size_t)c->nin[i] * 4 + 63) / 64 * 64;
+    return bytes;
+}
+
+static void run_contraction(const LqCall *c, const void *const *in, void *out, char *scratch) {
+    const void *a[LQ_CALL_ARGS];
+    float number, *to = out;
+    for (int i = 0; i < c->nargs; i++) {
+        a[i] = in[i];
+        if (!c->single || c->in_single[i]) continue;
+        float *copy = (float *)scratch;
+        for (int64_t k = 0; k < c->nin[i]; k++) copy[k] = (float)((const double *)in[i])[k];
+        a[i] = copy, scratch += ((size_t)c->nin[i] * 4 + 63) / 64 * 64;
+    }
+    if (c->single && !c->out_single) to = &number;
+    lq_contract(c->plan, a[0], a[1], to, scratch);
+    if (to == &number) *(double *)out = number;
+}
+
 /* ---- the interface ------------------------------------------------------------------------------ */
 
 static bool is_matrix(const LqCall *c) { return c->kind >= LQ_CALL_SVD; }
@@ -130,15 +156,59 @@ void lq_call_release(LqCall *c) {
 }
 
 size_t lq_call_scratch(const LqCall *c) {
-    return c->plan ? lq_contract_scratch(c->plan) : is_matrix(c) ? converted(c) + linalg_scratch(c) : 0;
+    return c->plan ? other_precision(c) + lq_contract_scratch(c->plan) : is_matrix(c) ? converted(c) + linalg_scratch(c) : 0;
 }
 
 void lq_call_run(const LqCall *c, const void *const *in, void *out, void *scratch) {
     switch (c->kind) {
-    case LQ_CALL_CONTRACT: lq_contract(c->plan, in[0], in[1], out, scratch); break;
+    case LQ_CALL_CONTRACT: run_contraction(c, in, out, scratch); break;
     case LQ_CALL_SCATTER: run_scatter(c, in[0], out); break;
     case LQ_CALL_TAKE: run_take(c, in[0], in[1], out); break;
     case LQ_CALL_PUT: run_put(c, in[0], in[1], out); break;
     default: run_matrix(c, in, out, scratch);
+    }
+}
+
+/* ---- replicas side by side ------------------------------------------------------------------------ */
+
+static size_t bytes_of(bool single, int64_t n) { return ((size_t)n * (single ? 4 : 8) + 63) / 64 * 64; }
+
+/* Lane l of an array to a row, and back. */
+static void take_lane(void *row, const void *lanes, bool single, int64_t n, int64_t width, int64_t lane) {
+    for (int64_t k = 0; single && k < n; k++) ((float *)row)[k] = ((const float *)lanes)[k * width + lane];
+    for (int64_t k = 0; !single && k < n; k++) ((double *)row)[k] = ((const double *)lanes)[k * width + lane];
+}
+
+static void put_lane(const void *row, void *lanes, bool single, int64_t n, int64_t width, int64_t lane) {
+    for (int64_t k = 0; single && k < n; k++) ((float *)lanes)[k * width + lane] = ((const float *)row)[k];
+    for (int64_t k = 0; !single && k < n; k++) ((double *)lanes)[k * width + lane] = ((const double *)row)[k];
+}
+
+/* Two lanes or more have room together for one copy of everything. */
+size_t lq_call_room(const LqCall *c) {
+    size_t own = (lq_call_scratch(c) + 63) / 64 * 64, copies = bytes_of(c->out_single, c->nout);
+    for (int i = 0; i < c->nargs; i++) copies += bytes_of(c->in_single[i], c->nin[i]);
+    return own > copies ? own : (own + copies + 127) / 128 * 64;
+}
+
+void lq_call_lanes(const LqCall *c, int32_t lanes, int32_t shared, const void *a, const void *b, void *out, void *scratch) {
+    const void *from[LQ_CALL_ARGS] = {a, b}, *in[LQ_CALL_ARGS] = {a, b};
+    int32_t all = (1 << c->nargs) - 1;
+    if (lanes == 1) {
+        lq_call_run(c, in, out, scratch);
+        return;
+    }
+    char *at = scratch, *copy[LQ_CALL_ARGS];
+    for (int i = 0; i < c->nargs; i++) copy[i] = at, at += bytes_of(c->in_single[i], c->nin[i]);
+    char *row = at;
+    at += bytes_of(c->out_single, c->nout);
+    for (int lane = 0; lane < lanes; lane++) {
+        for (int i = 0; i < c->nargs; i++) {
+            if (shared >> i & 1) continue;
+            take_lane(copy[i], from[i], c->in_single[i], c->nin[i], lanes, lane);
+            in[i] = copy[i];
+        }
+        if (lane == 0 || (shared & all) != all) lq_call_run(c, in, row, at);
+        put_lane(row, out, c->out_single, c->nout, lanes, lane);
     }
 }

@@ -35,4 +35,10 @@ void   lq_call_release(LqCall *c);
 size_t lq_call_scratch(const LqCall *c);
 void   lq_call_run(const LqCall *c, const void *const *in, void *out, void *scratch);
 
+/* For `lanes` replicas side by side: element e of replica l of an array at [e*lanes + l]; but
+ * of argument i, where `shared` has bit i, at [e] for all of them.  Bytes of scratch space for
+ * each of the lanes, then the call itself: what code that was generated calls. */
+size_t lq_call_room(const LqCall *c);
+void   lq_call_lanes(const LqCall *c, int32_t lanes, int32_t shared, const void *a, const void *b, void *out, void *scratch);
+
 #endif

@@ -112,6 +112,11 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
             put(k, (uint64_t)c->dst), put(k, (uint64_t)c->src), put(k, (uint64_t)c->n);
             put_affine(k, p->ir, c->at);
         }
+        if (s[i].kind == KS_CALL) {        /* what it is to do is not in the code: see native.c */
+            const KCall *c = s[i].u.call;
+            put(k, (uint64_t)c->number), put(k, (uint64_t)c->call.nargs), put(k, (uint64_t)c->out), put(k, (uint64_t)c->scratch);
+            for (int j = 0; j < c->call.nargs; j++) put(k, (uint64_t)c->arg[j]);
+        }
         if (s[i].kind != KS_LOOP) continue;
         const KLoop *l = &s[i].u.loop;
         put(k, l->loop), put(k, (uint64_t)l->trip), put(k, (uint64_t)l->active);
@@ -123,7 +128,7 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
 
 static void put_program(CodeKey *k, const KProgram *p) {
     put_bytes(k, p->name, strlen(p->name));
-    put(k, p->single);
+    put(k, (uint64_t)p->single | (uint64_t)p->plain << 1);
     put(k, (uint64_t)p->scratch), put(k, (uint64_t)p->parts), put(k, (uint64_t)p->bands), put(k, (uint64_t)p->nin), put(k, (uint64_t)p->nout), put(k, (uint64_t)p->nbufs);
     for (int i = 0; i < p->nbufs; i++) {
         const KBuf *b = &p->bufs[i];

@@ -137,6 +137,33 @@ static void emit_copy(Func *f, const KCopy *c) {
                     l_int(u, c->n * buf_width(f, c->dst) * buf_bytes(f, c->dst)));
 }
 
+/* The calls of a program, prepared, are a symbol. */
+static Val prepared_call(Func *f, const KCall *c) {
+    Unit *u = f->u;
+    char name[NATIVE_NAME];
+    Text full = {0};
+    native_calls_name(name, f->number);
+    if (u->whole) text_printf(&full, "lqft_calls_%s", f->p->name);
+    else text_printf(&full, "%s", name);
+    Val calls = LLVMGetNamedGlobal(u->module, full.s);
+    if (!calls) calls = LLVMAddGlobal(u->module, LLVMInt8TypeInContext(u->cx), full.s);
+    text_free(&full);
+    Val place = l_int(u, c->number * (int64_t)sizeof(LqCall));
+    return LLVMBuildGEP2(u->b, LLVMInt8TypeInContext(u->cx), calls, &place, 1, "");
+}
+
+static void emit_call(Func *f, const KCall *c) {
+    Unit *u = f->u;
+    LLVMTypeRef params[7] = {u->ptr, u->i32, u->i32, u->ptr, u->ptr, u->ptr, u->ptr};
+    LLVMTypeRef type = LLVMFunctionType(u->none, params, 7, 0);
+    int shared = 0;
+    for (int i = 0; i < c->call.nargs; i++) shared |= (int)buf_get(f, c->arg[i])->uniform << i;
+    Val args[7] = {prepared_call(f, c), l_int32(u, u->sites ? 1 : u->lanes), l_int32(u, shared)};
+    for (int i = 0; i < LQ_CALL_ARGS; i++) args[3 + i] = i < c->call.nargs ? buf_address(f, c->arg[i]) : LLVMConstNull(u->ptr);
+    args[5] = buf_address(f, c->out), args[6] = buf_address(f, c->scratch);
+    LLVMBuildCall2(u->b, type, ll_runtime_function(u, "lq_call_lanes", type), args, 7, "");
+}
+
 static void emit_statements(Func *f, const KStmt *s, int n);
 
 static void exchange(Func *f, const KCarry *c) {
@@ -182,6 +209,7 @@ static void emit_statements(Func *f, const KStmt *s, int n) {
         switch (s[i].kind) {
         case KS_KERNEL: ll_kernel(f, &s[i].u.kernel); break;
         case KS_COPY:   emit_copy(f, &s[i].u.copy); break;
+        case KS_CALL:   emit_call(f, s[i].u.call); break;
         case KS_LOOP:   emit_loop(f, &s[i].u.loop); break;
         }
     }
@@ -206,8 +234,8 @@ static Val pointer_element(Unit *u, Val array, int i) {
     return LLVMBuildLoad2(u->b, u->ptr, LLVMBuildGEP2(u->b, u->ptr, array, &k, 1, ""), "");
 }
 
-static size_t constant_place(const Unit *u, const KBuf *b, size_t i) {
-    return u->sites ? (size_t)kernel_place(b->row, (int64_t)i) : i;
+static size_t constant_place(const Func *f, const KBuf *b, size_t i) {
+    return f->u->sites && !f->p->plain ? (size_t)kernel_place(b->row, (int64_t)i) : i;
 }
 
 /* Small constants are data of the module.  Large ones would pass through the
@@ -221,7 +249,7 @@ static Val constant_buffer(Func *f, const KBuf *b) {
         return LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), name);
     }
     Val *v = lq_alloc((n + 1) * sizeof *v);
-    for (size_t i = 0; i < n; i++) v[constant_place(u, b, i)] = l_real(u, b->data[i]);
+    for (size_t i = 0; i < n; i++) v[constant_place(f, b, i)] = l_real(u, b->data[i]);
     Val global = LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), "constants");
     LLVMSetInitializer(global, LLVMConstArray2(u->f64, v, n));
     LLVMSetGlobalConstant(global, 1);

@@ -419,7 +419,7 @@ static inline LLVMTypeRef buf_type(const Func *f, int buf) { return buf_lone(f, 
 /* p + i numbers of the buffer. */
 static inline Val buf_at(const Func *f, int buf, Val p, Val i) { return LLVMBuildGEP2(f->u->b, buf_number(f, buf), p, &i, 1, ""); }
 /* Are its rows split over lanes? */
-static inline bool buf_split(const Func *f, int buf) { return f->u->sites && reduce_parts(buf_get(f, buf)->row) > 1; }
+static inline bool buf_split(const Func *f, int buf) { return f->u->sites && !f->p->plain && reduce_parts(buf_get(f, buf)->row) > 1; }
 
 static inline Val buf_address(Func *f, int buf) {
     return f->slot[buf] ? LLVMBuildLoad2(f->u->b, f->u->ptr, f->slot[buf], "") : f->base[buf];

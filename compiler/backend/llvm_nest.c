@@ -383,6 +383,14 @@ static Cuts segment_cuts(Nest *z) {
 
 /* ---- roots --------------------------------------------------------------------------------------- */
 
+/* A buffer that is not split: the lanes lie apart. */
+static void store_lanes(Nest *z, int buf, Val v, Val address) {
+    Unit *u = z->f->u;
+    v = ll_as_vector(u, v);
+    for (unsigned l = 0; l < u->lanes; l++)
+        l_store(u, LLVMBuildExtractElement(u->b, v, l_int32(u, l), ""), buf_at(z->f, buf, address, l_int(u, l * z->length)), (unsigned)buf_bytes(z->f, buf));
+}
+
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
@@ -390,6 +398,7 @@ static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
     v = l_convert(u, ll_as_real(u, v), buf_number(f, root->buf));
+    if (row && !buf_split(f, root->buf)) return store_lanes(z, root->buf, v, address);
     if (!lone) v = ll_as_vector(u, v);
     else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
     l_store(u, v, address, row ? buf_vector_align(f, root->buf) : buf_align(f, root->buf));

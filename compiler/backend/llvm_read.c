@@ -4,13 +4,13 @@
  * wait for stores whose address looks like that of a load in its last 12 bits. */
 #include "llvm_emit.h"
 
-/* Does a read go along the row, in a kernel whose lanes are its parts: x + constant in the
- * last index, and the innermost axis in no other? */
+/* Does a read go along the row of a split buffer, in a kernel whose lanes are its parts:
+ * x + constant in the last index, and the innermost axis in no other? */
 bool ll_is_row_read(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     Ref array = NARG(ir, r, 0);
     int last = NODE(ir, r)->nidx - 1, inner = z->k->rank - 1;
-    if (!z->across || last < 0) return false;
+    if (!z->across || last < 0 || z->f->p->plain) return false;
     for (int d = 0; d < last; d++)
         if (aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)inner)) return false;
     const Affine *a = aff_get(ir, NIDX(ir, r, last)->aff);

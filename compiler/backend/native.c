@@ -22,10 +22,13 @@
 
 typedef void (*Entry)(const CallArgs *);
 
+typedef struct KeptCalls { LqCall *call; int n; } KeptCalls;
+
 struct Compiled {
     Entry   *entry; int n;
     Object **object; int nobjects;
     VEC(double *) kept;                /* large constants that the code points to */
+    VEC(KeptCalls) calls;              /* prepared calls of programs, by which the code makes them */
     const struct Making *loading;      /* the group being loaded */
 };
 
@@ -143,7 +146,7 @@ static bool make_objects(Making *m, int n, char *err, size_t errlen) {
 #define SYMBOLS(S)                                                                        \
     S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
     S(lqm_lgamma) S(lqm_digamma) S(lqmf_lgamma) S(lqmf_digamma)                           \
-    S(lq_rand_every) S(lq_parallel) S(lq_workers)                                                      \
+    S(lq_rand_every) S(lq_parallel) S(lq_workers) S(lq_call_lanes)                                     \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)            \
     S(fmaf) S(floorf) S(rintf)
 
@@ -158,10 +161,26 @@ static void *constant(Compiled *c, const char *name) {
             if (buf->kind != KB_CONST || strcmp(own, name) != 0) continue;
             double *copy = lq_alloc_vectors((size_t)buf->n * sizeof *copy);
             if (!copy) lq_out_of_memory((size_t)buf->n * sizeof *copy);
-            for (int64_t k = 0; k < buf->n; k++) copy[m->options->sites ? kernel_place(buf->row, k) : k] = buf->data[k];
+            for (int64_t k = 0; k < buf->n; k++) copy[m->options->sites && !m->programs[m->first + i]->plain ? kernel_place(buf->row, k) : k] = buf->data[k];
             vec_push(&c->kept, copy);
             return copy;
         }
+    return NULL;
+}
+
+/* The calls of a program of the group, prepared for as long as the code. */
+static void *calls(Compiled *c, const char *name) {
+    const Making *m = c->loading;
+    char own[NATIVE_NAME];
+    for (int i = 0; i < m->n; i++) {
+        const KProgram *p = m->programs[m->first + i];
+        native_calls_name(own, i);
+        if (strcmp(own, name) != 0) continue;
+        KeptCalls kept = {lq_alloc(((size_t)p->ncalls + 1) * sizeof *kept.call), p->ncalls};
+        for (int k = 0; k < p->ncalls; k++) kept.call[k] = p->calls[k]->call, lq_call_prepare(&kept.call[k]);
+        vec_push(&c->calls, kept);
+        return kept.call;
+    }
     return NULL;
 }
 
@@ -176,13 +195,19 @@ static void *symbol(void *ctx, const char *name) {
         memcpy(&address, &known[i].address, sizeof address);
         if (!strcmp(name, known[i].name)) return address;
     }
-    return constant(ctx, name);
+    void *made = calls(ctx, name);
+    return made ? made : constant(ctx, name);
 }
 
 static void native_release(Compiled *c) {
     if (!c) return;
     for (int i = 0; i < c->nobjects; i++) object_free(c->object[i]);
     for (int i = 0; i < c->kept.n; i++) free(c->kept.data[i]);
+    for (int i = 0; i < c->calls.n; i++) {
+        for (int k = 0; k < c->calls.data[i].n; k++) lq_call_release(&c->calls.data[i].call[k]);
+        free(c->calls.data[i].call);
+    }
+    vec_free(&c->calls);
     vec_free(&c->kept);
     free(c->object);
     free(c->entry);

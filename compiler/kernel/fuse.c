@@ -385,6 +385,7 @@ static bool better_stored(const Fuse *fu, Ref a) {
 static void decide(Fuse *fu) {
     for (int i = 0; i < fu->arrays.n; i++) {
         Ref a = fu->arrays.data[i];
+        if (NODE(fu->ir, a)->op == AR_CALL) fu->info[a].stored = true;
         if (!is_computed(fu->ir, a)) continue;
         Info *info = &fu->info[a];
         expand(fu, a);
@@ -444,7 +445,10 @@ static void find_live(Fuse *fu) {
             if (NODE(ir, node)->val >= 0) need_carry(fu, NODE(ir, node)->aux, (int)NODE(ir, node)->val);
             continue;
         }
-        for (uint32_t i = 0; i < k->nargs; i++) vec_push(&fu->stack, NARG(ir, r, (int)i));
+        for (uint32_t i = 0; i < k->nargs; i++) {
+            vec_push(&fu->stack, NARG(ir, r, (int)i));
+            if (k->op == AR_CALL) fu->info[NARG(ir, r, (int)i)].fixed = true;
+        }
     }
 }
 

@@ -61,8 +61,8 @@ typedef struct Item {
     Ref  root;               /* expression with what the same kernel computes put in */
 } Item;
 
-/* One statement to be: a kernel that computes some items, or a loop. */
-typedef struct Step { bool loop; Ints items; } Step;
+/* One statement to be: a kernel that computes some items, or a loop, or a call. */
+typedef struct Step { bool loop, call; Ints items; } Step;
 typedef struct Region { Ints items; VEC(Step) steps; } Region;
 
 typedef enum NextKind {
@@ -119,6 +119,8 @@ bool fuse_pointwise(const Ir *ir, Ref read, int rank, const int64_t *dims);
 /* expr with some reads replaced: to[i] for from[i]. */
 Ref  fuse_replace(Fuse *fu, Ref expr, int n, const Ref *from, const Ref *to);
 static inline Region *fuse_region(Fuse *fu, int region) { return region == TOP ? &fu->top : &fu->loop[region].body; }
+/* Makes its array as a whole: has no expression, and a step of its own. */
+static inline bool fuse_is_call(const Fuse *fu, Ref a) { return NODE(fu->ir, a)->op == AR_CALL; }
 static inline int fuse_rank(const Ir *ir, Ref a) { return NODE(ir, a)->rank + NODE(ir, a)->nred; }
 static inline const int64_t *fuse_dims(const Ir *ir, Ref a) { return ir->dims.data + NODE(ir, a)->dims; }
 

@@ -159,6 +159,11 @@ static void note_reads(Plan *pl) {
     for (int i = 0; i < fu->items.n; i++) {
         Item *it = &fu->items.data[i];
         if (fuse_is_loop(pl, i)) { note_reads_of_loop(pl, i); continue; }
+        if (fuse_is_call(fu, it->node)) {
+            for (uint32_t j = 0; j < NODE(pl->ir, it->node)->nargs; j++)
+                note_read(pl, it->region, 2 * it->step + 1, NARG(pl->ir, it->node, j));
+            continue;
+        }
         make_root(pl, i);
         fuse_walk(fu, it->root);
         for (int j = 0; j < fu->walk.n; j++)
@@ -390,6 +395,26 @@ static void emit_kernel(Plan *pl, Stmts *out, const Step *step) {
     if (k.nroots) vec_push(out, ((KStmt){.kind = KS_KERNEL, .u.kernel = k}));
 }
 
+static int64_t doubles_of_room(const LqCall *c) {
+    LqCall prepared = *c;
+    lq_call_prepare(&prepared);
+    size_t bytes = lq_call_room(&prepared);
+    lq_call_release(&prepared);
+    return (int64_t)((bytes + 7) / 8);
+}
+
+static void emit_call(Plan *pl, Stmts *out, const Step *step) {
+    const Item *it = &pl->fu->items.data[step->items.data[0]];
+    if (never_read(pl, it)) return;
+    KCall *c = arena_alloc(pl->fu->arena, sizeof *c);
+    *c = (KCall){.number = pl->calls.n, .out = pl->p->buf_of[it->node], .name = call_name((CallKind)NODE(pl->ir, it->node)->aux)};
+    ir_call_describe(pl->ir, it->node, pl->fu->f->single, &c->call);
+    for (int i = 0; i < c->call.nargs; i++) c->arg[i] = pl->p->buf_of[NARG(pl->ir, it->node, (uint32_t)i)];
+    c->scratch = add_buf(pl, (KBuf){.kind = KB_TEMP, .n = doubles_of_room(&c->call), .row = 1, .name = arena_printf(pl->fu->arena, "room.%d", c->number)}, it->region);
+    vec_push(&pl->calls, c);
+    vec_push(out, ((KStmt){.kind = KS_CALL, .u.call = c}));
+}
+
 static KStmt *keep(Plan *pl, Stmts *s, int *n) {
     KStmt *kept = arena_alloc(pl->fu->arena, (size_t)s->n * sizeof *kept + 1);
     if (s->n) memcpy(kept, s->data, (size_t)s->n * sizeof *kept);
@@ -438,6 +463,7 @@ static void emit_steps(Plan *pl, Stmts *out, const Region *region) {
     for (int i = 0; i < region->steps.n; i++) {
         const Step *step = &region->steps.data[i];
         if (step->loop) emit_loop(pl, out, step->items.data[0]);
+        else if (step->call) emit_call(pl, out, step);
         else emit_kernel(pl, out, step);
     }
 }
@@ -497,10 +523,17 @@ static void touch_kernel(Lives *v, const KKernel *k, int region, int at) {
         if (k->kept[i].buf >= 0) touch(v, k->kept[i].buf, region, at);
 }
 
+static void touch_call(Lives *v, const KCall *c, int region, int at) {
+    for (int i = 0; i < c->call.nargs; i++) touch(v, c->arg[i], region, at);
+    touch(v, c->out, region, at);
+    touch(v, c->scratch, region, at);
+}
+
 static void touch_stmts(Lives *v, const KStmt *s, int n, int region) {
     for (int i = 0; i < n; i++) {
         int at = v->now++;
         if (s[i].kind == KS_KERNEL) touch_kernel(v, &s[i].u.kernel, region, at);
+        if (s[i].kind == KS_CALL) touch_call(v, s[i].u.call, region, at);
         if (s[i].kind == KS_COPY) touch(v, s[i].u.copy.src, region, at), touch(v, s[i].u.copy.dst, region, at);
         if (s[i].kind != KS_LOOP) continue;
         const KLoop *k = &s[i].u.loop;
@@ -647,9 +680,14 @@ KProgram *fuse_emit(Fuse *fu) {
     p->bufs = arena_alloc(fu->arena, (size_t)pl.bufs.n * sizeof *p->bufs + 1);
     plan_scratch(&pl);
     place_bands(p);
+    p->ncalls = pl.calls.n;
+    p->plain = p->ncalls > 0;
+    p->calls = arena_alloc(fu->arena, (size_t)pl.calls.n * sizeof *p->calls + 1);
+    if (pl.calls.n) memcpy(p->calls, pl.calls.data, (size_t)pl.calls.n * sizeof *p->calls);
     if (pl.bufs.n) memcpy(p->bufs, pl.bufs.data, (size_t)pl.bufs.n * sizeof *p->bufs);
     vec_free(&pl.stores);
     vec_free(&pl.bufs);
     vec_free(&pl.home);
+    vec_free(&pl.calls);
     return p;
 }

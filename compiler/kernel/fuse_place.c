@@ -19,7 +19,7 @@
 int fuse_producer(const Fuse *fu, Ref array) {
     const Ir *ir = fu->ir;
     switch (NODE(ir, array)->op) {
-    case AR_MAP: case AR_REDUCE: return fu->info[array].item;
+    case AR_MAP: case AR_REDUCE: case AR_CALL: return fu->info[array].item;
     case AR_PROJ: case AR_STACK: return fu->loop[NODE(ir, NARG(ir, array, 0))->aux].item;
     default: return -1;
     }
@@ -42,7 +42,8 @@ static void find_needed(Fuse *fu, uint8_t *needed) {
         Ref a = work.data[--work.n];
         if (needed[a]) continue;
         needed[a] = 1;
-        if (!fu->info[a].stored) continue;
+        for (uint32_t i = 0; fuse_is_call(fu, a) && i < NODE(ir, a)->nargs; i++) vec_push(&work, NARG(ir, a, i));
+        if (!fu->info[a].stored || fuse_is_call(fu, a)) continue;
         fuse_walk(fu, fu->info[a].expr);
         for (int i = 0; i < fu->walk.n; i++)
             if (NODE(ir, fu->walk.data[i])->op == SC_READ) vec_push(&work, NARG(ir, fu->walk.data[i], 0));
@@ -52,15 +53,17 @@ static void find_needed(Fuse *fu, uint8_t *needed) {
 
 /* ---- items and their dependences ----------------------------------------------------- */
 
+static bool is_alone(const Fuse *fu, Ref a) { return NODE(fu->ir, a)->op == AR_LOOP || fuse_is_call(fu, a); }
+
 /* Arrays with the same axes, reduced ones included, share a space; but those that are restricted
- * to some points do so only with each other.  A loop has its own. */
+ * to some points do so only with each other.  Loops and calls have their own. */
 static int space_of(const Fuse *fu, Ref a) {
     const Ir *ir = fu->ir;
-    if (NODE(ir, a)->op == AR_LOOP) return fu->items.n;
+    if (is_alone(fu, a)) return fu->items.n;
     int rank = fuse_rank(ir, a);
     for (int i = 0; i < fu->items.n; i++) {
         Ref b = fu->items.data[i].node;
-        if (fu->info[a].only == fu->info[b].only && NODE(ir, b)->op != AR_LOOP && fuse_rank(ir, b) == rank &&
+        if (fu->info[a].only == fu->info[b].only && !is_alone(fu, b) && fuse_rank(ir, b) == rank &&
             (rank == 0 || memcmp(fuse_dims(ir, a), fuse_dims(ir, b), (size_t)rank * sizeof(int64_t)) == 0))
             return fu->items.data[i].space;
     }
@@ -88,6 +91,10 @@ static void add_read(Fuse *fu, int region, int item, Ref array, bool pointwise) 
 static void add_deps_of_kernel(Fuse *fu, int item) {
     const Ir *ir = fu->ir;
     Ref a = fu->items.data[item].node;
+    if (fuse_is_call(fu, a)) {
+        for (uint32_t i = 0; i < NODE(ir, a)->nargs; i++) add_read(fu, fu->items.data[item].region, item, NARG(ir, a, i), false);
+        return;
+    }
     fuse_walk(fu, fu->info[a].expr);
     for (int i = 0; i < fu->walk.n; i++) {
         Ref r = fu->walk.data[i];
@@ -288,7 +295,8 @@ static void schedule_region(Fuse *fu, Region *region) {
             Item *it = &fu->items.data[n];
             if (it->step >= 0 || it->space != space || !joins(fu, it, at)) continue;
             step.loop = NODE(fu->ir, it->node)->op == AR_LOOP;
-            if (!step.loop && !fits(fu, &load, it)) continue;
+            step.call = fuse_is_call(fu, it->node);
+            if (!step.loop && !step.call && !fits(fu, &load, it)) continue;
             it->step = at;
             vec_push(&step.items, n);
             left--;

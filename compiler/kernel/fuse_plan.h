@@ -27,6 +27,7 @@ typedef struct Plan {
     bool  *in_place;         /* by output slot: computed there, no copy needed */
     KProgram *p;
     int    nkernels;
+    VEC(KCall *) calls;
 } Plan;
 
 /* ---- fuse_buffers.c ------------------------------------------------------------------ */

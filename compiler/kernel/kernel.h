@@ -6,7 +6,8 @@
  *   of a uniform buffer at [e];
  *   or eight parts of one replica's rows ("lanes are sites"): an array whose last
  *   extent has eight parts (reduce_parts) is split, element x of row o at
- *   [kernel_place(row, o*row + x)]; all others lie in order.
+ *   [kernel_place(row, o*row + x)]; all others lie in order, and so do all buffers of a
+ *   program that is plain.
  *
  * The order of reduction is fixed, part of the meaning: see ir.h.
  *
@@ -19,6 +20,7 @@
 
 #include "../ir/ir.h"
 #include "../ir/schedule.h"
+#include "../ir/calls.h"
 
 typedef enum KBufKind { KB_IN, KB_OUT, KB_TEMP, KB_CONST } KBufKind;
 
@@ -104,6 +106,14 @@ typedef struct KCopy {       /* dst[at .. at+n) = src[0 .. n) */
     Aff at;                  /* in elements; may use loop symbols */
 } KCopy;
 
+/* A function of whole arrays, by the runtime.  Its scratch space takes lq_call_room bytes. */
+typedef struct KCall {
+    LqCall call;             /* not prepared */
+    int  number;             /* calls of the program are counted */
+    int  arg[LQ_CALL_ARGS], out, scratch;      /* buffers */
+    const char *name;        /* "contract", for dumps */
+} KCall;
+
 struct KStmt;
 typedef struct KCarry { int cur, next; } KCarry;  /* exchanged after each iteration when different */
 
@@ -131,10 +141,10 @@ typedef struct KLoop {
     KSweep   sweep;
 } KLoop;
 
-typedef enum KStmtKind { KS_KERNEL, KS_COPY, KS_LOOP } KStmtKind;
+typedef enum KStmtKind { KS_KERNEL, KS_COPY, KS_CALL, KS_LOOP } KStmtKind;
 typedef struct KStmt {
     KStmtKind kind;
-    union { KKernel kernel; KCopy copy; KLoop loop; } u;
+    union { KKernel kernel; KCopy copy; KCall *call; KLoop loop; } u;
 } KStmt;
 
 typedef struct KProgram {
@@ -153,6 +163,8 @@ typedef struct KProgram {
     int64_t bands;           /* where the totals of bands are, in the scratch space: KERNEL_BANDS for each root */
     bool   single;           /* kernels of rank >= 1 compute in single precision */
     int    nin, nout;
+    KCall **calls; int ncalls;   /* of all statements, by number */
+    bool   plain;            /* no buffer is split: it has calls, or shares buffers with one that has */
 } KProgram;
 
 /* Where element e of an array with rows of `row` elements lies when lanes are sites. */
@@ -229,7 +241,8 @@ bool kernel_choice(const KProgram *p, const KKernel *k, Ref *condition);
 
 typedef struct KLanes {
     int  lanes;              /* W */
-    bool sites;              /* eight parts of rows, else W replicas */
+    bool sites;              /* eight sites of a row, else W replicas */
+    bool split;              /* and buffers are split into parts of rows: kernel_place */
     char why[240];           /* a sentence for `lqft show FILE kernels` */
 } KLanes;
 
@@ -237,6 +250,8 @@ typedef struct KLanes {
 double kernel_cache(void);
 void   kernel_plan_for_cache(double bytes);
 
+/* Programs that share buffers: plain when one of them is.  To be called before what follows. */
+void   kernel_share_layout(KProgram *const *programs, int n);
 /* The cheaper choice for so many replicas of some programs, by their own counts. */
 KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas);
 

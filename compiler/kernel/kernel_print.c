@@ -232,6 +232,33 @@ static void print_copy(KPrinter *k, const KCopy *c, int indent, double calls)
     k->bytes += calls * 16 * (double)c->n;
 }
 
+static void print_call(KPrinter *k, const KCall *c, int indent, double calls)
+{
+    text_printf(k->out, "%*s", indent, "");
+    buf_name(k, c->out, k->out);
+    text_printf(k->out, " = %s(", c->name);
+    double moved = (double)c->call.nout;
+    for (int i = 0; i < c->call.nargs; i++) {
+        if (i) text_printf(k->out, ", ");
+        buf_name(k, c->arg[i], k->out);
+        moved += (double)c->call.nin[i];
+    }
+    text_printf(k->out, ")");
+    if (c->call.kind == LQ_CALL_CONTRACT) {
+        const LqContraction *s = &c->call.contraction;
+        double flops = 2;
+        for (int a = 0; a < s->rank + s->nred; a++) {
+            text_printf(k->out, a == 0 ? " [" : a == s->rank ? "] over [" : ",");
+            text_printf(k->out, "%lld", (long long)s->ext[a]);
+            flops *= (double)s->ext[a];
+        }
+        text_printf(k->out, "]");
+        k->flops += calls * flops;
+    }
+    text_printf(k->out, "\n");
+    k->bytes += calls * 8 * moved;
+}
+
 static void print_stmts(KPrinter *k, const KStmt *stmts, int n, int indent, double calls);
 
 static void print_loop(KPrinter *k, const KLoop *l, int indent, double calls)
@@ -261,6 +288,7 @@ static void print_stmts(KPrinter *k, const KStmt *stmts, int n, int indent, doub
         const KStmt *s = &stmts[i];
         if (s->kind == KS_KERNEL) print_kernel(k, &s->u.kernel, indent, calls);
         else if (s->kind == KS_COPY) print_copy(k, &s->u.copy, indent, calls);
+        else if (s->kind == KS_CALL) print_call(k, s->u.call, indent, calls);
         else print_loop(k, &s->u.loop, indent, calls);
     }
 }

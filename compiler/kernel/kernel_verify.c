@@ -228,6 +228,25 @@ static bool check_carry(const KVerify *v, const KLoop *l, int i)
     return true;
 }
 
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static bool check_call(const KVerify *v, const KCall *c)
+{
+    const KBuf *bufs = v->p->bufs;
+    if (c->number < 0 || c->number >= v->p->ncalls || v->p->calls[c->number] != c) return fail(v, c->name, "number %d", c->number);
+    if (!buffer_ok(v, c->out) || !writable(v, c->out) || bufs[c->out].slots) return fail(v, c->name, "writes buffer %d", c->out);
+    if (bufs[c->out].n != c->call.nout || bufs[c->out].single != c->call.out_single)
+        return fail(v, c->name, "has %lld elements, buffer %d has %lld", (long long)c->call.nout, c->out, (long long)bufs[c->out].n);
+    for (int i = 0; i < c->call.nargs; i++) {
+        if (!buffer_ok(v, c->arg[i]) || c->arg[i] == c->out || c->arg[i] == c->scratch || bufs[c->arg[i]].slots)
+            return fail(v, c->name, "reads buffer %d", c->arg[i]);
+        if (bufs[c->arg[i]].n != c->call.nin[i] || bufs[c->arg[i]].single != c->call.in_single[i])
+            return fail(v, c->name, "reads %lld elements, buffer %d has %lld", (long long)c->call.nin[i], c->arg[i], (long long)bufs[c->arg[i]].n);
+    }
+    if (!buffer_ok(v, c->scratch) || bufs[c->scratch].kind != KB_TEMP || c->scratch == c->out) return fail(v, c->name, "has its scratch space in buffer %d", c->scratch);
+    return v->p->plain || fail(v, c->name, "stands in a program with split buffers");
+}
+
 static bool check_stmts(KVerify *v, const KStmt *stmts, int n);
 
 static bool check_loop(KVerify *v, const KLoop *l)
@@ -253,6 +272,7 @@ static bool check_stmts(KVerify *v, const KStmt *stmts, int n)
         const KStmt *s = &stmts[i];
         bool ok = s->kind == KS_KERNEL ? check_kernel(v, &s->u.kernel)
                 : s->kind == KS_COPY   ? check_copy(v, &s->u.copy)
+                : s->kind == KS_CALL   ? check_call(v, s->u.call)
                 : s->kind == KS_LOOP   ? check_loop(v, &s->u.loop)
                                        : fail(v, "statement", "of kind %d", (int)s->kind);
         if (!ok) return false;

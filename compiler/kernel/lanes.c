@@ -21,7 +21,7 @@ enum {
 /* ---- what programs cost ----------------------------------------------------------- */
 
 /* In operations on all lanes of eight replicas, and on the eight parts of one. */
-typedef struct Price { double replicas, sites, scattered; } Price;
+typedef struct Price { double replicas, sites, scattered, calls, moves; } Price;   /* calls: of one replica alone; moves: to it from several */
 
 /* Reads that differ from lane to lane otherwise than along the row. */
 static int scattered_reads(ScalarWalk *w, const KKernel *k) {
@@ -59,9 +59,22 @@ static void price_kernel(const KProgram *p, ScalarWalk *w, const KKernel *k, dou
     if (scattered) out->scattered += n;
 }
 
+/* A call is made for one replica at a time, by vector code of its own. */
+static void price_call(const KCall *c, double times, Price *out) {
+    double flops = 0, moved = (double)c->call.nout;
+    for (int i = 0; i < c->call.nargs; i++) moved += (double)c->call.nin[i];
+    if (c->call.kind == LQ_CALL_CONTRACT) {
+        flops = 2;
+        for (int a = 0; a < c->call.contraction.rank + c->call.contraction.nred; a++) flops *= (double)c->call.contraction.ext[a];
+    } else if (c->call.kind >= LQ_CALL_SVD) flops = 4 * (double)c->call.m * (double)c->call.n * (double)(c->call.m > c->call.n ? c->call.m : c->call.n);
+    out->calls += times * (flops + moved) / FULL_LANES;
+    out->moves += times * moved;
+}
+
 static void price_statements(const KProgram *p, ScalarWalk *w, const KStmt *s, int n, double times, Price *out) {
     for (int i = 0; i < n; i++) {
         if (s[i].kind == KS_KERNEL) price_kernel(p, w, &s[i].u.kernel, times, out);
+        if (s[i].kind == KS_CALL) price_call(s[i].u.call, times, out);
         if (s[i].kind == KS_LOOP)
             price_statements(p, w, s[i].u.loop.body, s[i].u.loop.nbody, times * (double)s[i].u.loop.trip, out);
     }
@@ -91,6 +104,12 @@ static int replica_lanes(int64_t replicas, int most) {
     return w;
 }
 
+void kernel_share_layout(KProgram *const *programs, int n) {
+    bool plain = false;
+    for (int i = 0; i < n; i++) plain |= programs[i]->plain;
+    for (int i = 0; i < n; i++) programs[i]->plain = plain;
+}
+
 KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
     Price price = {0};
     double bytes = 0;
@@ -101,10 +120,11 @@ KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
         if (bytes_of(programs[i]) > bytes) bytes = bytes_of(programs[i]);
     }
     int full = programs[0]->single ? 2 * FULL_LANES : FULL_LANES;          /* of a vector */
-    KLanes by_replica = {.lanes = replica_lanes(replicas, full)}, by_site = {.lanes = FULL_LANES, .sites = true};
+    KLanes by_replica = {.lanes = replica_lanes(replicas, full)}, by_site = {.lanes = FULL_LANES, .sites = true, .split = !programs[0]->plain};
     double width = by_replica.lanes < full / 2 ? full / 2 : by_replica.lanes;    /* fewer cost as much as half a vector */
     double blocks = (double)((replicas + by_replica.lanes - 1) / by_replica.lanes);
     double a = blocks * price.replicas * width / full, b = (double)replicas * price.sites;
+    a += (double)replicas * (price.calls + (by_replica.lanes > 1 ? price.moves : 0)), b += (double)replicas * price.calls;
     bool spills = bytes * by_replica.lanes > kernel_cache();
     KLanes *best = b < a || (spills && b < 1.5 * a) ? &by_site : &by_replica;
     snprintf(best->why, sizeof best->why,

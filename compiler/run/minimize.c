@@ -205,7 +205,7 @@ int minimize_run(RunResult *r, SampleTask *t, SampleData **out) {
         fprintf(stderr, "lqft: %s\n", err);
         return 70;
     }
-    s.split = lanes.sites;
+    s.split = lanes.split;
     s.data = new_data(r, t);
     s.data->compile_seconds = now() - begin;
     prepare(&s);

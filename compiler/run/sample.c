@@ -32,7 +32,7 @@ typedef struct Sampling {
     SampleData *data;
     Executable *x;
     int         lanes, nblocks;       /* lanes: chains of a block */
-    bool        sites;                /* rows of one chain are split over lanes */
+    bool        sites, split;         /* lanes are sites of one chain; its rows are split */
     LaneBlock      *blocks;
     const double  **variables[NFUNCTIONS];   /* further inputs of each function */
     uint32_t    step, phase_start;    /* steps done so far; where warm-up or measurement began */
@@ -161,7 +161,7 @@ static void record(Sampling *s, LaneBlock *b, int64_t draw, uint32_t step) {
                 double *to = keep ? p->data + (chain * p->draws + draw / p->stride) * p->n + o * n : NULL;
                 bool finite = true, single = is_single(s->t, s->t->measure.out[output]);
                 for (int64_t k = 0; k < n; k++) {
-                    int64_t at = s->sites ? kernel_place(p->row, k) : k * s->lanes + l;
+                    int64_t at = s->split ? kernel_place(p->row, k) : k * s->lanes + l;
                     double v = single ? ((const float *)m)[at] : m[at];
                     finite &= isfinite(v) != 0;
                     if (to) to[k] = v;
@@ -385,7 +385,7 @@ int sample_run(RunResult *r, SampleTask *t, SampleData **out) {
         fprintf(stderr, "lqft: %s\n", err);
         return 70;
     }
-    s.sites = lanes.sites;
+    s.sites = lanes.sites, s.split = lanes.split;
     s.lanes = lanes.sites ? 1 : lanes.lanes;
     s.nblocks = (int)((t->chains + s.lanes - 1) / s.lanes);
     s.data->compile_seconds = now() - start;
@@ -393,7 +393,7 @@ int sample_run(RunResult *r, SampleTask *t, SampleData **out) {
     const Variables *uses[NFUNCTIONS] = {&t->init_uses, &t->step_uses, &t->measure_uses};
     for (int i = 0; i < NFUNCTIONS; i++) {
         s.variables[i] = arena_alloc(r->arena, (size_t)(uses[i]->n + 1) * sizeof *s.variables[i]);
-        variable_inputs(r, uses[i], s.sites, s.variables[i]);
+        variable_inputs(r, uses[i], s.split, s.variables[i]);
     }
     s.blocks = lq_alloc((size_t)s.nblocks * sizeof *s.blocks);
     s.accept_sum = lanes_of(t->chains, 1);

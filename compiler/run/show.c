@@ -61,6 +61,7 @@ static void show_functions(Session *s, const char *what) {
             if (!strcmp(what, "kernels")) kernel_print(programs[k], stdout);
         }
         if (!strcmp(what, "ir")) continue;
+        kernel_share_layout(programs, LQ_COUNT(f));
         KLanes lanes = kernel_lanes(programs, LQ_COUNT(f), t->sample->chains);
         if (!strcmp(what, "kernels")) {
             printf("%s\n", lanes.why);
