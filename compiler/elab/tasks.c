@@ -390,6 +390,7 @@ void plan_step(Elab *e, SampleTask *t) {
     memcpy(t->step.out, t->state_out.data, (size_t)t->state_out.n * sizeof(Ref));
     if (t->stats_out.n) memcpy(t->step.out + t->state_out.n, t->stats_out.data, (size_t)t->stats_out.n * sizeof(Ref));
     plan_add_variables(e, &t->step, &t->step_uses);
+    t->step.whole = t->minimizes;
     plan_finish(&t->step, arena_printf(e->arena, "step%d", t->index), t->single, e->ir);
 }
 
@@ -806,6 +807,7 @@ static void close_measure(Elab *e, SampleTask *t) {
         if (t->primaries.data[i].node_im) f->out[f->nout++] = t->primaries.data[i].node_im;
     }
     plan_add_variables(e, f, &t->measure_uses);
+    f->whole = t->minimizes;
     plan_finish(f, arena_printf(e->arena, "measure%d", t->index), t->single, e->ir);
 }
 

@@ -64,7 +64,7 @@ static double noise(uint32_t *state)
 
 static const char *run(int nin, const Ref *in, int nout, const Ref *out, double **x, double **y)
 {
-    IrFunc f = {"test", (Ref *)in, nin, (Ref *)out, nout, ir, false, NULL, 0};
+    IrFunc f = {"test", (Ref *)in, nin, (Ref *)out, nout, ir, false, NULL, 0, false};
     const char *wrong = ir_verify(&f);
     if (!wrong) interp_call(&f, (const double *const *)x, y, (RandKey){1, 2, 3});
     return wrong;

@@ -124,7 +124,7 @@ typedef struct Case { Ir *ir; Arena *arena; IrFunc f; Ref in[16], out[16]; KProg
 
 static void begin(Case *c) {
     *c = (Case){.ir = ir_new(), .arena = arena_new()};
-    c->f = (IrFunc){"case", c->in, 0, c->out, 0, c->ir, false, NULL, 0};
+    c->f = (IrFunc){"case", c->in, 0, c->out, 0, c->ir, false, NULL, 0, false};
 }
 
 static Ref input(Case *c, const char *name, int rank, const int64_t *dims, bool uniform) {

@@ -37,7 +37,7 @@ static Index axis(Ir *ir, Sym s, int64_t shift, IndexMode mode, int64_t n)
 static void call(Ir *ir, int nin, Ref *in, int nout, Ref *out, const double *const *x, double *const *y,
                  const char *what)
 {
-    IrFunc f = {"test", in, nin, out, nout, ir, false, NULL, 0};
+    IrFunc f = {"test", in, nin, out, nout, ir, false, NULL, 0, false};
     const char *wrong = ir_verify(&f);
     if (wrong) { check(false, "%s: %s", what, wrong); return; }
     interp_call(&f, x, y, (RandKey){11, 22, 33});
@@ -316,7 +316,7 @@ static void test_print(void)
     Ref c = ir_carry(ir, l, 0, s), t = ir_idx(ir, (Index){aff_sym(ir, SYM_LOOP + l), IX_EXACT, 3});
     Ref next = scalar(ir, ir_binary(ir, SC_MUL, scalar_read(ir, c), ir_unary(ir, SC_EXP, t)));
     Ref out = ir_proj(ir, ir_loop(ir, l, -1, 1, &s, &next), 0);
-    IrFunc f = {"f", &phi, 1, &out, 1, ir, false, NULL, 0};
+    IrFunc f = {"f", &phi, 1, &out, 1, ir, false, NULL, 0, false};
     char *text = NULL;
     size_t size = 0;
     FILE *mem = open_memstream(&text, &size);
@@ -423,7 +423,7 @@ static void sample_init(Sample *s)
     s->loop = ir_loop(ir, l, 1, 2, init, next);
     s->proj = ir_proj(ir, s->loop, 0);
     s->in[0] = s->phi, s->out[0] = s->reduce, s->out[1] = s->proj;
-    s->f = (IrFunc){"sample", s->in, 1, s->out, 2, ir, false, NULL, 0};
+    s->f = (IrFunc){"sample", s->in, 1, s->out, 2, ir, false, NULL, 0, false};
 }
 
 static void set_index(Sample *s, Ref r, Aff aff, uint32_t mode)
