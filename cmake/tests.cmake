@@ -66,6 +66,9 @@ lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c bac
 lqft_test(backend.llvm quick 300 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
 
+lqft_executable(test_calls lqft_compiler backend/test_calls.c)
+lqft_test(backend.calls quick 120 test_calls)
+
 lqft_executable(test_object lqft_compiler backend/test_object.c backend/kbuild.c)
 lqft_test(backend.object quick 120 test_object)
 

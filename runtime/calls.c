@@ -93,7 +93,7 @@ static LqLinalgKind kind_of(const LqCall *c) {
 }
 
 static size_t linalg_scratch(const LqCall *c) {
-    return lq_linalg_scratch(kind_of(c), c->m, c->n);
+    return lq_linalg_scratch(kind_of(c), c->m, c->kind == LQ_CALL_SOLVE ? c->m : c->n);
 }
 
 /* A failed function leaves numbers that are none: the caller sees that in its results. */
