@@ -8,7 +8,7 @@
  *     the interpreter              three of the lanes
  *     LLVM with 1 lane, both ways  two of the lanes
  *     LLVM with lanes = sites      two of the lanes; planned for a cache of 6000 bytes, so that
- *                                  loops over lattices run in waves
+ *                                  loops over lattices run in waves; and with plain buffers
  *     the last, and 8 lanes with waves and without, planned so that threads share the
  *     smallest kernels             by one thread, two (tasks in reverse order), three
  * and every function passes ir_verify and kernel_verify.  Gradients of smooth actions
@@ -79,7 +79,7 @@ typedef struct Prog {
 
 static IrFunc  *funcs[MAX_FUNCS];
 static KProgram *fused[MAX_FUNCS];
-static KProgram *shared[MAX_FUNCS], *waved[MAX_FUNCS];  /* for threads, and for a tiny cache too */
+static KProgram *shared[MAX_FUNCS], *waved[MAX_FUNCS], *plain[MAX_FUNCS];  /* for threads, and for a tiny cache too */
 static Prog    *owner[MAX_FUNCS];
 static int      nfuncs;
 static Arena   *arena;
@@ -112,6 +112,8 @@ static int add(Prog *p, IrFunc *f) {
     if (broken) { say('F', "kernel_verify of %s, in waves: %s", f->name, broken); return -1; }
     p->waves += waves_of(w->stmts, w->nstmts);
     owner[nfuncs] = p, funcs[nfuncs] = f, fused[nfuncs] = k, shared[nfuncs] = t, waved[nfuncs] = w;
+    plain[nfuncs] = arena_alloc(arena, sizeof *w);
+    *plain[nfuncs] = *w, plain[nfuncs]->plain = true;
     return nfuncs++;
 }
 
@@ -191,12 +193,12 @@ static bool load(Prog *p) {
 
 /* ---- running one function everywhere ---------------------------------------------------------------- */
 
-enum { O1_W8, O0_W8, O1_W1, O0_W1, SHARED, WAVES, SITES, NMACHINES };
+enum { O1_W8, O0_W8, O1_W1, O0_W1, SHARED, WAVES, SITES, PLAIN, NMACHINES };
 static const struct { const char *name; int lanes; bool optimize; KProgram **programs; } setup[] = {
     [O1_W8] = {"O1, 8 lanes", 8, true, fused},  [O0_W8] = {"O0, 8 lanes", 8, false, fused},
     [O1_W1] = {"O1, 1 lane", 1, true, fused},   [O0_W1] = {"O0, 1 lane", 1, false, fused},
     [SHARED] = {"8 lanes shared", 8, false, shared}, [WAVES] = {"8 lanes in waves", 8, true, waved},
-    [SITES] = {"lanes of sites in waves", 8, true, waved},
+    [SITES] = {"lanes of sites in waves", 8, true, waved}, [PLAIN] = {"lanes of sites, plain", 8, true, plain},
 };
 static Compiled *machine[NMACHINES];
 
@@ -302,10 +304,11 @@ static bool run_everywhere(int f, const double *const *in, double *const *out, u
     }
     static const struct { int lane, machine, threads; } single[] = {      /* machine < 0: the interpreter */
         {0, -1, 1}, {3, -1, 1}, {6, -1, 1}, {0, O0_W1, 1}, {0, O1_W1, 1}, {4, O0_W1, 1}, {4, O1_W1, 1},
-        {0, SITES, ONE_THREAD}, {0, SITES, REVERSE}, {4, SITES, REVERSE}, {4, SITES, POOL}};
+        {0, SITES, ONE_THREAD}, {0, SITES, REVERSE}, {4, SITES, REVERSE}, {4, SITES, POOL},
+        {0, PLAIN, ONE_THREAD}, {4, PLAIN, REVERSE}};
     for (int which = 0; which < LQ_COUNT(single) && ok; which++) {
         int lane = single[which].lane, m = single[which].machine;
-        bool sites = m == SITES;
+        bool sites = m == SITES && !waved[f]->plain;
         threads = single[which].threads;
         uint32_t same_chain[LANES];
         for (int l = 0; l < LANES; l++) same_chain[l] = chains[lane];
@@ -541,7 +544,7 @@ static void run_batch(char *const *paths, int n) {
     if (!any) return;
     for (int m = 0; m < NMACHINES; m++) {
         char err[512] = "";
-        BackendOptions o = {.lanes = setup[m].lanes, .sites = m == SITES, .optimize = setup[m].optimize};
+        BackendOptions o = {.lanes = setup[m].lanes, .sites = m == SITES || m == PLAIN, .optimize = setup[m].optimize};
         machine[m] = backend_native.compile(setup[m].programs, nfuncs, &o, err, sizeof err);
         if (machine[m]) continue;
         if (n > 1) _exit(99);                     /* again, one by one */

@@ -124,7 +124,7 @@ static void memory_rearrange(const Memory *m, bool to) {
 
 /* ---- many programs, compiled together ------------------------------------------------------ */
 
-enum { BATCH = 64, SITES = 0 };                         /* SITES: a number of lanes */
+enum { BATCH = 64, SITES = 0, PLAIN = -1 };             /* numbers of lanes: of sites, in plain buffers too */
 
 typedef struct Cases {
     Ir    *ir;
@@ -155,8 +155,9 @@ static void cases_close(Cases *c) {
 /* Number of the first program that differs from keval, or -1; -2: does not compile. */
 static int cases_differ(Cases *c, int lanes, int optimize) {
     char err[512] = "";
-    bool sites = lanes == SITES;
+    bool sites = lanes <= 0, split = lanes == SITES;
     BackendOptions o = {.lanes = sites ? 8 : lanes, .sites = sites, .optimize = optimize};
+    for (int i = 0; i < c->n; i++) c->p[i]->plain = lanes == PLAIN;
     if (sites) lanes = 1;
     Compiled *code = backend_native.compile(c->p, c->n, &o, err, sizeof err);
     if (!code) {
@@ -168,11 +169,11 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
         Memory expected = memory_new(&c->b[i], lanes, 99 + (uint64_t)i);
         Memory found = memory_new(&c->b[i], lanes, 99 + (uint64_t)i);
         CallArgs e = memory_args(&expected), f = memory_args(&found);
-        if (sites) memory_rearrange(&found, true);
+        if (split) memory_rearrange(&found, true);
         f.chains = sites ? (const uint32_t[8]){7, 7, 7, 7, 7, 7, 7, 7} : f.chains;
         keval_call(c->p[i], lanes, &e);
         backend_native.call(code, i, &f);
-        if (sites) memory_rearrange(&found, false);
+        if (split) memory_rearrange(&found, false);
         if (!memory_equal(&expected, &found)) bad = i;
         memory_free(&expected);
         memory_free(&found);
@@ -182,7 +183,7 @@ static int cases_differ(Cases *c, int lanes, int optimize) {
 }
 
 static void cases_check(Cases *c, const char *what) {
-    static const int widths[] = {1, 2, 4, 8, 16, SITES};
+    static const int widths[] = {1, 2, 4, 8, 16, SITES, PLAIN};
     bool ok = true;
     char detail[128] = "";
     for (int w = 0; w < LQ_COUNT(widths) && ok; w++)
@@ -546,7 +547,8 @@ static void check_random(uint64_t seed, int lanes, int batches) {
         done += c.n;
         cases_end(&c);
     }
-    snprintf(what, sizeof what, lanes == SITES ? "%d random programs, lanes are sites" : "%d random programs, W = %d", done, lanes);
+    snprintf(what, sizeof what, lanes == PLAIN ? "%d random programs, lanes are sites in plain buffers"
+             : lanes == SITES ? "%d random programs, lanes are sites" : "%d random programs, W = %d", done, lanes);
     check(ok, what, detail);
 }
 
@@ -697,7 +699,7 @@ int main(int argc, char **argv) {
     check_stencils();
     check_rows();
     check_kept();
-    static const int widths[] = {1, 2, 4, 8, 16, SITES};
+    static const int widths[] = {1, 2, 4, 8, 16, SITES, PLAIN};
     for (int w = 0; w < LQ_COUNT(widths); w++) check_random(1000 * (uint64_t)(w + 1), widths[w], batches);
     check_object();
     printf("%d failures\n", failures);
