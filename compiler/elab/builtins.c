@@ -25,6 +25,22 @@ static const Value *each(Elab *e, int which, int n, const Value *const *args, co
     return value_tuple(e, args[0]->u.tuple.n, items, at);
 }
 
+/* The same of two arguments, one or both of them tuples. */
+static const Value *each_of_two(Elab *e, int which, const Value *const *args, const Span *arg_at, Span at) {
+    const Value *items[64];
+    int n = args[args[0]->kind != VK_TUPLE]->u.tuple.n;
+    if (args[0]->kind == VK_TUPLE && args[1]->kind == VK_TUPLE && args[0]->u.tuple.n != args[1]->u.tuple.n)
+        return ELAB_FAIL(e, "E0207", at, "`%s` takes tuples with as many components, and these have %d and %d", builtins[which].name,
+                         args[0]->u.tuple.n, args[1]->u.tuple.n);
+    for (int i = 0; i < n && i < 64; i++) {
+        const Value *inner[2];
+        for (int k = 0; k < 2; k++) inner[k] = args[k]->kind == VK_TUPLE ? args[k]->u.tuple.items[i] : args[k];
+        items[i] = builtin_call(e, which, 2, inner, arg_at, at);
+        if (items[i]->kind == VK_ERROR) return items[i];
+    }
+    return value_tuple(e, n, items, at);
+}
+
 static const Value *number_arg(Elab *e, int which, const Value *v, Span at) {
     v = value_number(e, v, at, builtins[which].name);
     if (v->kind == VK_NUM && v->u.num.boolean)
@@ -91,6 +107,8 @@ static const Value *call_op2(Elab *e, int which, int n, const Value *const *args
         if (op == SC_ATAN2) return call_op1(e, builtin_find("atan"), 1, args, arg_at, at);
         return elab_reduce_all(e, builtins[which].name, args[0], at);   /* max(a): over all elements */
     }
+    for (int i = 0; i < n; i++)
+        if (args[i]->kind == VK_TUPLE && n == 2) return each_of_two(e, which, args, arg_at, at);
     const Value *acc = number_arg(e, which, args[0], arg_at[0]);
     for (int i = 1; i < n && acc->kind != VK_ERROR; i++) {
         const Value *b = number_arg(e, which, args[i], arg_at[i]);

@@ -409,7 +409,7 @@ static void add_name(Names *n, const char *name) {
 static void bound_names(Elab *e, const Block *b, Names *out) {
     for (int i = 0; i < b->n; i++) {
         const Stmt *s = b->stmts[i];
-        if (s->kind == ST_LET || s->kind == ST_DRAW || s->kind == ST_CLAIM || s->kind == ST_WEIGHT)
+        if (s->kind == ST_LET || s->kind == ST_DRAW || s->kind == ST_CLAIM || s->kind == ST_WEIGHT || s->kind == ST_STATE)
             for (int k = 0; k < s->nnames; k++) add_name(out, s->names[k]);
         if (s->kind == ST_ACCEPT && e->frame) {
             add_name(out, e->frame->q_name);
