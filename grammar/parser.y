@@ -240,10 +240,10 @@ params: '(' ')'                            { $$ = NEW(Params); }
       ;
 
 /* what a layer is applied to; index sets in brackets are given names */
-inputs: name                           { $$ = ast_add_param(p, NULL, $1.name, $1.at, NULL, false); }
-      | name '[' sets ']'              { $$ = ast_add_param(p, NULL, $1.name, $1.at, ast_tuple(p, $3, @3), false); }
-      | inputs ',' name                { $$ = ast_add_param(p, $1, $3.name, $3.at, NULL, false); }
-      | inputs ',' name '[' sets ']'   { $$ = ast_add_param(p, $1, $3.name, $3.at, ast_tuple(p, $5, @5), false); }
+inputs: name                           { $$ = ast_add_input(p, NULL, $1, NULL, @1); }
+      | name '[' sets ']'              { $$ = ast_add_input(p, NULL, $1, $3, @3); }
+      | inputs ',' name                { $$ = ast_add_input(p, $1, $3, NULL, @3); }
+      | inputs ',' name '[' sets ']'   { $$ = ast_add_input(p, $1, $3, $5, @5); }
       ;
 
 sets: name          { $$ = NEW(ExprList); ADD($$, ast_name(p, $1.name, $1.at)); }

@@ -191,6 +191,15 @@ Params *ast_add_param(Parse *p, Params *ps, const char *name, Span at, Expr *val
     return ps;
 }
 
+/* What a layer is applied to; its `value` are the names of its index sets. */
+Params *ast_add_input(Parse *p, Params *ps, Word name, ExprList *sets, Span sets_at)
+{
+    if (!ps) ps = arena_alloc(p->arena, sizeof *ps);
+    Param param = {name.name, name.at, sets ? ast_tuple(p, sets, sets_at) : NULL};
+    list_push(p->arena, &ps->list, param);
+    return ps;
+}
+
 /* ==== statements ================================================================ */
 
 Stmt *ast_stmt(Parse *p, StmtKind kind, Span at)

@@ -144,6 +144,7 @@ Args *ast_add_option(Parse *p, Args *args, const char *name, Span at, Expr *valu
 /* NULL value: a plain parameter, or a required option when `required`. */
 Params *ast_add_param(Parse *p, Params *ps, const char *name, Span at, Expr *value,
                       bool required);
+Params *ast_add_input(Parse *p, Params *ps, Word name, ExprList *sets, Span sets_at);
 Heads *ast_add_head(Parse *p, Heads *h, const char *name, Span at, BindList *binds,
                     Span binds_at);
 
