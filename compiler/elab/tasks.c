@@ -766,7 +766,7 @@ static void plan_save(Model *m, Plan *p, const Decl *d) {
         elab_error(e, "E0605", d->path ? d->path->at : d->at, "a file to save to ends in %s", arrays_suffixes());
         return;
     }
-    if (plan_named_variables(e, d->value, t)) return;
+    if (d->nlist == 1 && plan_named_variables(e, d->list[0], t)) return;
     for (int i = 0; i < d->nlist; i++) save_item(e, p, t, d, d->list[i]);
     for (int i = 1; i < t->saved.n; i++)
         for (int k = 0; k < i; k++)
