@@ -336,36 +336,6 @@ static bool is_wasteful(const Invert *v) {
     return visits > MOST_VISITS;
 }
 
-static bool has_loop_symbols(const Ir *ir, Aff a) {
-    const Affine *f = aff_get(ir, a);
-    for (int i = 0; i < f->n; i++)
-        if (f->t[i].sym >= SYM_FREE) return true;
-    return false;
-}
-
-/* The contribution of a read made by a scatter: the term summed over the axes that the read does
- * not name, each value added where the read found its own.  0: the indices do not allow it. */
-static Ref scattered(Ir *ir, int n, const int64_t *dims, Ref read, Ref term) {
-    Ref array = NARG(ir, read, 0);
-    Index ix[IR_MAX_RANK];
-    int64_t to[IR_MAX_RANK], ext[IR_MAX_RANK];
-    Sym syms[IR_MAX_RANK];
-    Aff by[IR_MAX_RANK];
-    int m = NODE(ir, array)->rank, named = 0, nsyms = 0;
-    bool used[IR_MAX_RANK] = {false};
-    for (int d = 0; d < m; d++) {
-        ix[d] = *NIDX(ir, read, d), to[d] = NDIM(ir, array, d), ix[d].n = to[d];
-        if (has_loop_symbols(ir, ix[d].aff)) return 0;
-        for (int s = 0; s < n; s++) used[s] |= aff_coef(ir, ix[d].aff, (Sym)s) != 0;
-    }
-    for (int pass = 0; pass < 2; pass++)
-        for (int s = 0; s < n; s++)
-            if (used[s] == (pass == 0)) ext[nsyms] = dims[s], by[nsyms] = aff_sym(ir, (Sym)nsyms), syms[nsyms++] = (Sym)s, named += pass == 0;
-    for (int d = 0; d < m; d++) ix[d].aff = aff_subst(ir, ix[d].aff, nsyms, syms, by);
-    Ref values = ir_reduce(ir, SC_ADD, named, n - named, ext, ir_subst_syms(ir, term, nsyms, syms, by));
-    return read_axes(ir, ir_scatter(ir, values, m, to, ix), 0);
-}
-
 static void solve_dimension(Invert *v, int d) {
     Sym s;
     AxisKind kind;
@@ -547,7 +517,8 @@ static bool invert_read(Grad *g, Ref at, int n, const int64_t *dims, Ref read, R
     }
     set_term(&v, term);
     for (int d = 0; d < v.m; d++) solve_dimension(&v, d);
-    *out = is_wasteful(&v) ? scattered(ir, n, dims, read, term) : 0;
+    *out = is_wasteful(&v) ? diff_scattered(ir, n, dims, read, term) : 0;
+    if (*out) *out = read_axes(ir, *out, 0);
     bool good = *out || finish(&v, at, out);
     vec_free(&v.order);
     return good;

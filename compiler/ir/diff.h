@@ -19,4 +19,8 @@ bool diff_is_flat(Op op);
 /* diff_calls.c: the adjoints of the arguments of a call, out[0] and out[1], as arrays; 0 for none. */
 void diff_call(Ir *ir, Ref call, Ref adj, Ref *out);
 
+/* The contribution of a read in a body over axes of extents dims, whose partial derivative is term, to the adjoint
+ * of the array it reads, by a scatter: an array, or 0 when the indices do not allow it. */
+Ref diff_scattered(Ir *ir, int n, const int64_t *dims, Ref read, Ref term);
+
 #endif

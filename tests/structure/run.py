@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 failures = []
 
 # What the compiler may use of the runtime.
-RUNTIME_FOR_COMPILER = ("base.h", "vmath.h", "vmath_text.h", "vmath_special.h", "vmath_coef.h", "vmath_coef_special.h", "vmath_list.h", "philox.h", "stats.h", "threads.h", "contract.h", "linalg.h", "io/*.h", "plot/figure.h")
+RUNTIME_FOR_COMPILER = ("base.h", "vmath.h", "vmath_text.h", "vmath_special.h", "vmath_coef.h", "vmath_coef_special.h", "vmath_list.h", "philox.h", "stats.h", "threads.h", "calls.h", "contract.h", "linalg.h", "io/*.h", "plot/figure.h")
 # Headers of libraries, and the only places that may include them.
 LIBRARIES = {
     r"llvm-c/": "compiler/backend/llvm*",
