@@ -13,8 +13,8 @@ static const Builtin builtins[];
 
 /* Applies f to every field of a tuple. */
 static const Value *each(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
-    const Value *items[64], *inner[4];
-    for (int i = 0; i < args[0]->u.tuple.n && i < 64; i++) {
+    const Value *items[MAX_ITEMS], *inner[4];
+    for (int i = 0; i < args[0]->u.tuple.n && i < MAX_ITEMS; i++) {
         memcpy(inner, args, (size_t)n * sizeof *args);
         inner[0] = args[0]->u.tuple.items[i];
         for (int k = 1; k < n; k++)
@@ -27,12 +27,12 @@ static const Value *each(Elab *e, int which, int n, const Value *const *args, co
 
 /* The same of two arguments, one or both of them tuples. */
 static const Value *each_of_two(Elab *e, int which, const Value *const *args, const Span *arg_at, Span at) {
-    const Value *items[64];
+    const Value *items[MAX_ITEMS];
     int n = args[args[0]->kind != VK_TUPLE]->u.tuple.n;
     if (args[0]->kind == VK_TUPLE && args[1]->kind == VK_TUPLE && args[0]->u.tuple.n != args[1]->u.tuple.n)
         return ELAB_FAIL(e, "E0207", at, "`%s` takes tuples with as many components, and these have %d and %d", builtins[which].name,
                          args[0]->u.tuple.n, args[1]->u.tuple.n);
-    for (int i = 0; i < n && i < 64; i++) {
+    for (int i = 0; i < n && i < MAX_ITEMS; i++) {
         const Value *inner[2];
         for (int k = 0; k < 2; k++) inner[k] = args[k]->kind == VK_TUPLE ? args[k]->u.tuple.items[i] : args[k];
         items[i] = builtin_call(e, which, 2, inner, arg_at, at);
@@ -191,13 +191,14 @@ static const Value *call_extent(Elab *e, int which, int n, const Value *const *a
     return value_const(e, (double)s->ext[(int)k], at);
 }
 
-/* The number of an element in its set, from 0: on a grid an index is its coordinate. */
+/* The number of an element in its set, from 0, row by row: on a grid an index is its coordinate. */
 static const Value *call_position(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
     (void)which, (void)n;
     const Value *v = args[0];
-    if (v->kind != VK_INDEX || v->u.index.set->rank != 1)
-        return ELAB_FAIL(e, "E0203", arg_at[0], "`position` needs an index of an axis, grid or range, and this is %s", value_describe(e, v));
-    return value_real(e, ir_idx(e->ir, (Index){v->u.index.c[0], IX_EXACT, 0}), at);
+    if (v->kind != VK_INDEX) return ELAB_FAIL(e, "E0203", arg_at[0], "`position` needs an index, and this is %s", value_describe(e, v));
+    Aff place = v->u.index.c[0];
+    for (int i = 1; i < v->u.index.set->rank; i++) place = aff_add(e->ir, aff_scale(e->ir, place, v->u.index.set->ext[i]), v->u.index.c[i]);
+    return value_real(e, ir_idx(e->ir, (Index){place, IX_EXACT, 0}), at);
 }
 
 /* The index set of an array, where a library function does not know its name. */
@@ -222,8 +223,15 @@ static const Value *call_zeros(Elab *e, int which, int n, const Value *const *ar
 }
 
 /* window(X, k): displacements by -(k-1)/2 to k/2 in each direction; block(X, k): by 0 to k-1;
- * coarse(X, k): the sites k*s. */
-enum { SETS_WINDOW, SETS_BLOCK, SETS_COARSE };
+ * coarse(X, k): the sites k*s; fine(S, k): the lattice of which S are the sites k*s. */
+enum { SETS_WINDOW, SETS_BLOCK, SETS_COARSE, SETS_FINE };
+
+static const Value *no_sets(Elab *e, int detail, const IndexSet *X, int64_t width, Span at) {
+    Diag *d = detail == SETS_FINE ? elab_error(e, "E0215", at, "`%s` is not made by coarse(…, %lld)", X->name, (long long)width)
+                                  : elab_error(e, "E0215", at, "the extents of `%s` are no multiples of %lld", X->name, (long long)width);
+    diag_label(&e->front->sink, d, X->at, "%s", set_describe(e->arena, X));
+    return value_error();
+}
 
 static const Value *call_sets(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
     (void)n;
@@ -234,13 +242,11 @@ static const Value *call_sets(Elab *e, int which, int n, const Value *const *arg
         return ELAB_FAIL(e, "E0215", arg_at[1], "a width is a whole number from 1 to 1024");
     IndexSet *X = args[0]->u.set;
     int64_t width = (int64_t)k;
-    IndexSet *s = builtins[which].detail == SETS_COARSE ? set_coarse(e, X, width, at)
-                : set_window(e, X, width, builtins[which].detail == SETS_BLOCK ? 0 : -(width - 1) / 2, at);
-    if (!s) {
-        Diag *d = elab_error(e, "E0215", at, "the extents of `%s` are no multiples of %lld", X->name, (long long)width);
-        diag_label(&e->front->sink, d, X->at, "%s", set_describe(e->arena, X));
-        return value_error();
-    }
+    int detail = builtins[which].detail;
+    IndexSet *s = detail == SETS_COARSE ? set_coarse(e, X, width, at)
+                : detail == SETS_FINE ? (width == 1 ? X : X->factor == width ? X->fine : NULL)
+                : set_window(e, X, width, detail == SETS_BLOCK ? 0 : -(width - 1) / 2, at);
+    if (!s) return no_sets(e, detail, X, width, at);
     Value *v = value_new(e, VK_SET, at);
     v->u.set = s;
     v->name = s->name;
@@ -269,7 +275,7 @@ bool builtin_wants_function(int which) { return builtins[which].call == call_loc
 
 /* ---- whole arrays ---------------------------------------------------------------------------------- */
 
-enum { WHOLE_SVD, WHOLE_EIGH, WHOLE_CHOLESKY, WHOLE_SOLVE, WHOLE_LOGDET, WHOLE_SPREAD };
+enum { WHOLE_SVD, WHOLE_EIGH, WHOLE_CHOLESKY, WHOLE_SOLVE, WHOLE_LOGDET, WHOLE_SPREAD, WHOLE_FLAT, WHOLE_SHAPED };
 
 static const Value *call_whole(Elab *e, int which, int n, const Value *const *args, const Span *arg_at, Span at) {
     (void)n;
@@ -279,6 +285,8 @@ static const Value *call_whole(Elab *e, int which, int n, const Value *const *ar
     case WHOLE_CHOLESKY: return elab_cholesky(e, args[0], at);
     case WHOLE_SOLVE: return elab_solve(e, args[0], args[1], arg_at[0], arg_at[1], at);
     case WHOLE_LOGDET: return elab_logdet(e, args[0], at);
+    case WHOLE_FLAT: return elab_flat(e, args[0], at);
+    case WHOLE_SHAPED: return elab_shaped(e, args[0], args[1], arg_at, at);
     default: return elab_spread(e, args[0], at);
     }
 }
@@ -323,10 +331,11 @@ static const Builtin builtins[] = {
     {"volume", 1, 1, call_size, 0},        {"size", 1, 1, call_size, 0},          {"step", 1, 1, call_size, 1},
     {"extent", 2, 2, call_extent, 0},      {"position", 1, 1, call_position, 0},  {"vary", 3, 3, call_vary, 0},
     {"sites", 1, 1, call_sites, 0},        {"zeros", 1, 1, call_zeros, 0},        {"identity", 1, 1, call_identity, 0},
-    {"window", 2, 2, call_sets, SETS_WINDOW}, {"block", 2, 2, call_sets, SETS_BLOCK}, {"coarse", 2, 2, call_sets, SETS_COARSE},
+    {"window", 2, 2, call_sets, SETS_WINDOW}, {"block", 2, 2, call_sets, SETS_BLOCK}, {"coarse", 2, 2, call_sets, SETS_COARSE}, {"fine", 2, 2, call_sets, SETS_FINE},
     {"difference", 3, 3, call_local, 0},   {"colour", 2, 2, call_local, 1},       {"colours", 2, 2, call_local, 2},
     {"svd", 1, 1, call_whole, WHOLE_SVD},  {"eigh", 1, 1, call_whole, WHOLE_EIGH}, {"cholesky", 1, 1, call_whole, WHOLE_CHOLESKY},
     {"solve", 2, 2, call_whole, WHOLE_SOLVE}, {"logdet", 1, 1, call_whole, WHOLE_LOGDET}, {"spread", 1, 1, call_whole, WHOLE_SPREAD},
+    {"flat", 1, 1, call_whole, WHOLE_FLAT}, {"shaped", 2, 2, call_whole, WHOLE_SHAPED},
     {"normal", 0, 2, call_dist, DIST_NORMAL}, {"uniform", 0, 2, call_dist, DIST_UNIFORM},
     {"exponential", 0, 1, call_dist, DIST_EXPONENTIAL},
 };

@@ -75,6 +75,8 @@ typedef enum ValueKind {
 } ValueKind;
 
 #define MAX_SETS 8
+#define MAX_ITEMS 256             /* components of a tuple, arrays of weights, fields */
+#define MAX_LEAVES 1024           /* arrays in a tuple, at any depth */
 
 typedef struct Value Value;
 typedef struct Env Env;
@@ -236,7 +238,7 @@ typedef struct SamplerFrame {
 } SamplerFrame;
 
 typedef struct GradMemo { const Decl *decl; Env *env; const void *target; int builtin; const Value *like;
-                          Ref in[66]; Ref out[66]; int n; } GradMemo;
+                          Ref in[MAX_ITEMS + 2]; Ref out[MAX_ITEMS + 2]; int n; } GradMemo;
 
 struct Elab {
     Front  *front;
@@ -347,6 +349,8 @@ const Value *elab_solve(Elab *e, const Value *a, const Value *b, Span a_at, Span
 const Value *elab_logdet(Elab *e, const Value *a, Span at);
 const Value *elab_taken(Elab *e, const Value *v, const Value *place, Span at);
 const Value *elab_spread(Elab *e, const Value *v, Span at);
+const Value *elab_flat(Elab *e, const Value *v, Span at);
+const Value *elab_shaped(Elab *e, const Value *v, const Value *like, const Span *arg_at, Span at);
 
 /* ---- elab_stmt.c ---- */
 const Value *elab_block(Elab *e, Env *env, const Block *b);   /* the returned value */

@@ -169,3 +169,56 @@ const Value *elab_spread(Elab *e, const Value *v, Span at) {
     sets[n - 2] = D->lattice;
     return value_array(e, ir_scatter(ir, values, rank, dims, ix), 0, np, prefix, n - 1, sets, at);
 }
+
+/* ---- the same elements over other sets ----------------------------------------------------------------- */
+
+/* The elements of v, row by row, as an array over n sets with as many elements in all. */
+static const Value *over_sets(Elab *e, const Value *v, int n, IndexSet *const *sets, Span at) {
+    Sym prefix[IR_MAX_RANK];
+    v = value_close(e, v);
+    int np = value_outer_syms(e, v, prefix), rank = 0;
+    int64_t dims[IR_MAX_RANK];
+    for (int i = 0; i < np; i++) dims[rank++] = elab_sym_extent(e, prefix[i]);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < sets[i]->rank; k++) {
+            if (rank == IR_MAX_RANK) return ELAB_FAIL(e, "E0219", at, "more than %d index components at once", IR_MAX_RANK);
+            dims[rank++] = sets[i]->ext[k];
+        }
+    Ref parts[2] = {0, 0};
+    for (int p = 0; p < (v->u.num.complex ? 2 : 1); p++) {
+        parts[p] = value_node_over(e, v, p, np, prefix);
+        if (NODE(e->ir, parts[p])->rank != rank || memcmp(&NDIM(e->ir, parts[p], 0), dims, (size_t)rank * sizeof *dims) != 0)
+            parts[p] = ir_reshape(e->ir, parts[p], rank, dims);
+    }
+    return value_array(e, parts[0], parts[1], np, prefix, n, sets, at);
+}
+
+static int64_t elements_of(const Value *v) {
+    int64_t n = 1;
+    for (int i = 0; i < v->u.num.nsets; i++) n *= set_size(v->u.num.sets[i]);
+    return n;
+}
+
+/* flat(v): over 0..size(v) - 1. */
+const Value *elab_flat(Elab *e, const Value *v, Span at) {
+    if (v->kind != VK_NUM || v->u.num.boolean)
+        return ELAB_FAIL(e, "E0336", at, "`flat` takes an array, and this is %s", value_describe(e, v));
+    IndexSet *all = set_range(e, 0, elements_of(v) - 1, at);
+    return over_sets(e, v, 1, &all, at);
+}
+
+/* shaped(v, like): over the sets of `like`. */
+const Value *elab_shaped(Elab *e, const Value *v, const Value *like, const Span *arg_at, Span at) {
+    for (int i = 0; i < 2; i++) {
+        const Value *a = i ? like : v;
+        if (a->kind != VK_NUM || a->u.num.boolean)
+            return ELAB_FAIL(e, "E0336", arg_at[i], "`shaped` takes two arrays, and this is %s", value_describe(e, a));
+    }
+    if (elements_of(v) != elements_of(like)) {
+        Diag *d = elab_error(e, "E0336", arg_at[0], "`shaped` takes arrays of as many elements, and these have %lld and %lld", (long long)elements_of(v),
+                             (long long)elements_of(like));
+        diag_label(&e->front->sink, d, arg_at[1], "%s", value_describe(e, like));
+        return value_error();
+    }
+    return over_sets(e, v, like->u.num.nsets, like->u.num.sets, at);
+}

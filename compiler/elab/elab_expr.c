@@ -568,7 +568,7 @@ static bool is_rest(const Expr *set) { return set && set->kind == EX_RANGE && !s
 
 /* a[i, ..]: the array over the index sets that are left; of a tuple, of each component. */
 static const Value *read_rest(Elab *e, const Value *v, int n, const Value *const *given, const Expr *x) {
-    const Value *items[64], *index[MAX_ARGS + 1] = {0};
+    const Value *items[MAX_ITEMS], *index[MAX_ARGS + 1] = {0};
     if (v->kind == VK_TUPLE) {
         for (int i = 0; i < v->u.tuple.n; i++) {
             items[i] = read_rest(e, v->u.tuple.items[i], n, given, x);
@@ -924,7 +924,7 @@ static const Value *array_body(Elab *e, Env *env, int n, const Bind *const *bind
  * arrays over other sets, the array over both. */
 static const Value *array_of(Elab *e, const Value *body, int n, IndexSet *const *sets, int nsyms, const Sym *syms, Span value_at_, Span at) {
     if (body->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < body->u.tuple.n; i++) {
             items[i] = array_of(e, body->u.tuple.items[i], n, sets, nsyms, syms, value_at_, at);
             if (items[i]->kind == VK_ERROR) return items[i];
@@ -1032,8 +1032,8 @@ static const Value *elab_if(Elab *e, Env *env, const Expr *x) {
 }
 
 static const Value *elab_tuple(Elab *e, Env *env, const Expr *x) {
-    const Value *items[64];
-    if (x->n > 64) return ELAB_FAIL(e, "E0209", x->at, "a tuple of more than 64 components");
+    const Value *items[MAX_ITEMS];
+    if (x->n > MAX_ITEMS) return ELAB_FAIL(e, "E0209", x->at, "a tuple of more than %d components", MAX_ITEMS);
     for (int i = 0; i < x->n; i++) {
         items[i] = elab_expr(e, env, x->list[i]);
         if (items[i]->kind == VK_ERROR) return items[i];

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define MAX_PARTS 66
+#define MAX_PARTS (MAX_ITEMS + 2)
 
 /* The real components of the point: re and im of every field of a tuple. */
 typedef struct Parts { const Value *field[MAX_PARTS]; bool imaginary[MAX_PARTS]; int n; } Parts;
@@ -32,7 +32,7 @@ static bool collect_parts(Elab *e, const Value *v, Parts *p, Span at) {
  * prefix symbols and the sets of each field. */
 static const Value *assemble(Elab *e, const Value *like, const Ref *nodes, int *next, int nprefix, const Sym *prefix, Span at) {
     if (like->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < like->u.tuple.n; i++) items[i] = assemble(e, like->u.tuple.items[i], nodes, next, nprefix, prefix, at);
         return value_tuple(e, like->u.tuple.n, items, at);
     }

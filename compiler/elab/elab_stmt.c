@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PARTS 64
+#define MAX_PARTS (MAX_ITEMS + 64)
 #define MAX_TRIP 100000000
 
 /* The state of running a block. */
@@ -71,7 +71,7 @@ static const Value *draw_real(Elab *e, DistKind kind, const Value *a, const Valu
 
 static const Value *draw_like(Elab *e, DistKind kind, const Value *a, const Value *b, Span at) {
     if (a->kind == VK_TUPLE || b->kind == VK_TUPLE) {
-        const Value *items[64], *t = a->kind == VK_TUPLE ? a : b;
+        const Value *items[MAX_ITEMS], *t = a->kind == VK_TUPLE ? a : b;
         for (int i = 0; i < t->u.tuple.n; i++) {
             items[i] = draw_like(e, kind, a->kind == VK_TUPLE ? a->u.tuple.items[i] : a, b->kind == VK_TUPLE ? b->u.tuple.items[i] : b, at);
             if (items[i]->kind == VK_ERROR) return items[i];
@@ -151,7 +151,7 @@ const Value *elab_input_like(Elab *e, const char *name, const Value *like, Span 
 /* The value of a state variable at the beginning of a step: inputs like its initial value,
  * one for each component of a tuple; NULL when it is none of these. */
 static const Value *add_states(Elab *e, const char *name, const Value *init, Span at) {
-    const Value *in[64];
+    const Value *in[MAX_ITEMS];
     bool tuple = init->kind == VK_TUPLE;
     int n = tuple ? init->u.tuple.n : 1;
     for (int i = 0; i < n; i++)
@@ -453,7 +453,7 @@ static bool flatten(Elab *e, const Value *v, bool complex, int nprefix, const Sy
 
 static const Value *unflatten(Elab *e, const Value *like, const Ref *nodes, int *next, int nprefix, const Sym *prefix) {
     if (like->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < like->u.tuple.n; i++) items[i] = unflatten(e, like->u.tuple.items[i], nodes, next, nprefix, prefix);
         return value_tuple(e, like->u.tuple.n, items, like->origin);
     }

@@ -7,13 +7,13 @@
 
 /* ---- what is minimised over --------------------------------------------------------------- */
 
-typedef struct Targets { Variable *v[64]; int n; } Targets;
+typedef struct Targets { Variable *v[MAX_ITEMS]; int n; } Targets;
 
 static bool add_target(Elab *e, Targets *t, Variable *v, Span at) {
     for (int i = 0; i < t->n; i++)
         if (t->v[i] == v) return true;
-    if (t->n == 64) {
-        elab_error(e, "E0334", at, "more than 64 arrays to minimise over");
+    if (t->n == MAX_ITEMS) {
+        elab_error(e, "E0334", at, "more than %d arrays to minimise over", MAX_ITEMS);
         return false;
     }
     t->v[t->n++] = v;
@@ -225,7 +225,7 @@ static void add_results(Elab *e, SampleTask *t, const Value *q) {
 
 static bool plan_optimizer(Model *m, SampleTask *t, const Settings *s) {
     Elab *e = m->elab;
-    const Value *q[64];
+    const Value *q[MAX_ITEMS];
     for (int i = 0; i < t->target.n; i++) {
         Value *u = (Value *)elab_input_like(e, t->target.names[i], plan_field_shape(e, t->target.fields[i], 0), t->target.fields[i]->at);
         u->name = t->target.names[i];

@@ -194,9 +194,9 @@ static const Value *apply_network(Elab *e, const Value *f, int n, const Value *c
 
 const Value *network_weights(Elab *e, const Value *f, Span at) {
     Network *net = f->u.func.network;
-    const Value *items[64];
+    const Value *items[MAX_ITEMS];
     if (!net->ready) e->waits = true;                 /* asked again when all has been applied once */
-    if (net->weights.n > 64) return ELAB_FAIL(e, "E0209", at, "a network of more than 64 arrays of weights");
+    if (net->weights.n > MAX_ITEMS) return ELAB_FAIL(e, "E0209", at, "a network of more than %d arrays of weights", MAX_ITEMS);
     if (net->weights.n == 0) return value_const(e, 0, at);
     for (int i = 0; i < net->weights.n; i++) items[i] = variable_value(net->weights.data[i]);
     return value_tuple(e, net->weights.n, items, at);

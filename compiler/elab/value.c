@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LEAVES 64            /* of a tuple */
 
 Value *value_new(Elab *e, ValueKind kind, Span at) {
     Value *v = arena_alloc(e->arena, sizeof *v);
@@ -46,7 +45,7 @@ const Value *value_tuple(Elab *e, int n, const Value *const *items, Span at) {
         if (items[i]->kind == VK_ERROR) return items[i];
         leaves += items[i]->kind == VK_TUPLE ? items[i]->u.tuple.leaves : 1;
     }
-    if (leaves > MAX_LEAVES) return ELAB_FAIL(e, "E0209", at, "a tuple of more than %d values", MAX_LEAVES);
+    if (leaves > MAX_LEAVES || n > MAX_ITEMS) return ELAB_FAIL(e, "E0209", at, "a tuple of more than %d values", n > MAX_ITEMS ? MAX_ITEMS : MAX_LEAVES);
     Value *v = value_new(e, VK_TUPLE, at);
     v->u.tuple.n = n;
     v->u.tuple.leaves = leaves;
@@ -179,7 +178,7 @@ Ref value_node(Elab *e, const Value *v, bool imaginary) { return value_node_over
 
 const Value *value_close(Elab *e, const Value *v) {
     if (v->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < v->u.tuple.n; i++) items[i] = value_close(e, v->u.tuple.items[i]);
         return value_tuple(e, v->u.tuple.n, items, v->origin);
     }
@@ -567,8 +566,8 @@ static const Value *tuple_binary(Elab *e, AstOp op, const Value *a, const Value 
     int n = a->kind == VK_TUPLE ? a->u.tuple.n : b->u.tuple.n;
     if (a->kind == VK_TUPLE && b->kind == VK_TUPLE && a->u.tuple.n != b->u.tuple.n)
         return ELAB_FAIL(e, "E0209", at, "tuples of %d and %d components do not go together", a->u.tuple.n, b->u.tuple.n);
-    const Value *items[64];
-    for (int i = 0; i < n && i < 64; i++) {
+    const Value *items[MAX_ITEMS];
+    for (int i = 0; i < n && i < MAX_ITEMS; i++) {
         items[i] = value_binary(e, op, a->kind == VK_TUPLE ? a->u.tuple.items[i] : a,
                                 b->kind == VK_TUPLE ? b->u.tuple.items[i] : b, at, op_at);
         if (items[i]->kind == VK_ERROR) return items[i];
@@ -625,7 +624,7 @@ static const Value *with_parts(Elab *e, const Value *v, Ref re, Ref im, Span at)
 const Value *value_unary(Elab *e, AstOp op, const Value *a, Span at) {
     if (a->kind == VK_ERROR) return a;
     if (a->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < a->u.tuple.n; i++) {
             items[i] = value_unary(e, op, a->u.tuple.items[i], at);
             if (items[i]->kind == VK_ERROR) return items[i];
@@ -660,7 +659,7 @@ const Value *value_map2(Elab *e, Op op, const Value *a, const Value *b, Span at)
 const Value *value_select(Elab *e, const Value *c, const Value *a, const Value *b, Span at) {
     if (a->kind == VK_ERROR || b->kind == VK_ERROR || c->kind == VK_ERROR) return value_error();
     if (a->kind == VK_TUPLE && b->kind == VK_TUPLE && a->u.tuple.n == b->u.tuple.n) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < a->u.tuple.n; i++) {
             items[i] = value_select(e, c, a->u.tuple.items[i], b->u.tuple.items[i], at);
             if (items[i]->kind == VK_ERROR) return items[i];
@@ -694,7 +693,7 @@ const Value *value_select(Elab *e, const Value *c, const Value *a, const Value *
 
 const Value *value_zero_like(Elab *e, const Value *v) {
     if (v->kind == VK_TUPLE) {
-        const Value *items[64];
+        const Value *items[MAX_ITEMS];
         for (int i = 0; i < v->u.tuple.n; i++) items[i] = value_zero_like(e, v->u.tuple.items[i]);
         return value_tuple(e, v->u.tuple.n, items, v->origin);
     }
