@@ -455,6 +455,9 @@ typedef struct SampleTask {
     Span         accept_at;
 } SampleTask;
 
+/* ---- minimize.c: the objective of a minimisation at q, and its gradient there ---- */
+const Value *minimize_gradient(Elab *e, const SampleTask *t, const Value *q, const Value **objective);
+
 /* ---- spins.c: the spins among the fields, q before the step, are +1 or -1 after it; else a message. ---- */
 bool spins_stay(Elab *e, const SampleTask *t, const Value *q);
 /* Notes of a step which of its inputs hold spins that started as such. */

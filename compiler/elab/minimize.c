@@ -178,6 +178,22 @@ static const Value *objective_at(Elab *e, const SampleTask *t, const Value *q) {
     return elab_call(e, f, 1, &q, &at, 0, NULL, NULL, at);
 }
 
+const Value *minimize_gradient(Elab *e, const SampleTask *t, const Value *q, const Value **objective) {
+    Span at = t->decl->value->at;
+    e->step = value_real(e, ir_read(e->ir, t->clock_in, NULL), at);
+    e->progress = value_const(e, 0, at);
+    *objective = objective_at(e, t, q);
+    Value *f = value_new(e, VK_FUNC, at);
+    f->u.func.kind = FN_TARGET, f->u.func.target = &t->target;
+    Env *env = env_bind(e, env_bind(e, e->globals, intern("objective"), f), intern("q"), q);
+    Expr name = {.kind = EX_NAME, .at = at, .name = intern("objective")}, point = {.kind = EX_NAME, .at = at, .name = intern("q")};
+    Expr *list[2] = {&name, &point}, grad = {.kind = EX_NAME, .at = at, .name = intern("grad")};
+    Expr call = {.kind = EX_CALL, .at = at, .a = &grad, .list = list, .n = 2};
+    const Value *g = (*objective)->kind == VK_ERROR ? *objective : elab_grad(e, env, &call);
+    e->step = e->progress = NULL;
+    return g;
+}
+
 static bool monitor(SampleTask *t, const char *name, const Value *v) {
     Monitor m = {name, v, false};
     if (v->kind == VK_ERROR) return false;

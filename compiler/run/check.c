@@ -1,6 +1,7 @@
 /* check.c — lqft check: what a model claims, tested on random fields.
  *   gradients       directional derivatives against central differences, whose error
  *                   must fall like h^2
+ *   objectives      the same of what is minimised, array by array (check_loss.c)
  *   symmetries      S of the transformed field against S
  *   samplers        reversible claims, and <acceptance ratio> = 1 on a short run */
 #include "run.h"
@@ -257,6 +258,14 @@ static void check_sampler(Checker *c, SampleTask *t) {
     }
 }
 
+static void check_minimized(Checker *c, const SampleTask *t) {
+    RunResult r = {.model = c->s->model, .plan = c->s->plan, .options = c->o, .arena = c->s->arena};
+    Text line = {0};
+    bool ok = check_objective(&r, t, &line);
+    verdict(c, ok, "%s", line.s);
+    text_free(&line);
+}
+
 int check_model(const RunOptions *options) {
     RunOptions o = *options;
     if (!o.seed_given) o.seed = CHECK_SEED;
@@ -271,7 +280,8 @@ int check_model(const RunOptions *options) {
         for (int i = 0; i < s.model->decls.n; i++)
             if (s.model->decls.data[i]->kind == DC_SYMMETRY) check_symmetry(&c, s.model->decls.data[i]);
         for (int i = 0; i < s.plan->tasks.n; i++)
-            if (s.plan->tasks.data[i]->kind == TASK_SAMPLE) check_sampler(&c, s.plan->tasks.data[i]->sample);
+            if (s.plan->tasks.data[i]->kind == TASK_SAMPLE && s.plan->tasks.data[i]->sample->minimizes) check_minimized(&c, s.plan->tasks.data[i]->sample);
+            else if (s.plan->tasks.data[i]->kind == TASK_SAMPLE) check_sampler(&c, s.plan->tasks.data[i]->sample);
         diag_print_all(&s.front.sink, stderr, o.color);
         printf("%d passed, %d failed\n", c.passed, c.failed + s.front.sink.nerrors);
         status = c.failed || s.front.sink.nerrors ? 1 : 0;

@@ -157,10 +157,12 @@ const char *format_value_error(Arena *a, double value, double error);
 int plots_write(RunResult *r, const Task *t);
 int saves_write(RunResult *r, const Task *t);
 
-/* ---- check.c, show.c: exit statuses ---- */
+/* ---- check.c, check_loss.c, show.c: exit statuses ---- */
 /* grad of an action at inputs of the shapes of its fields; NULL when its parameters are not
  * named like fields. */
 const Value *action_gradient(Elab *e, const Decl *d, const Value **point, const FieldInfo **fields);
+/* The gradient of the objective of a minimisation against differences; a line about it. */
+bool check_objective(RunResult *r, const SampleTask *t, Text *out);
 int check_model(const RunOptions *o);
 int show_model(const RunOptions *o, const char *what);
 int run_model(const RunOptions *o);
