@@ -163,6 +163,7 @@ typedef struct Network {
     const Value *f;
     Variables    weights;
     bool         ready;           /* applied once: all weights are known */
+    bool         changed;         /* this application has other weights, which was said */
 } Network;
 
 /* A network being applied: which weight comes next, and what the layers around are called. */
@@ -269,7 +270,7 @@ struct Elab {
     VEC(IndexSet *) derived;       /* ranges, windows, coarse lattices: equal ones are one set */
     Variables variables;
     NetFrame *net;                 /* inside a network */
-    bool    waits;                 /* the weights of a network were asked for that was not applied yet */
+    bool    may_wait, waits;               /* the weights of a network were asked for that was not applied yet */
     const Value *step, *progress;  /* in a minimisation */
     const Value *warmup;           /* input of a sampler's step: is it warm-up? */
     Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */

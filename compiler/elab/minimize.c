@@ -128,8 +128,10 @@ static bool read_settings(Model *m, SampleTask *t, Settings *s) {
 /* Elaborated once where all variables have their own values: then all networks are known. */
 static bool find_shapes(Elab *e, const Decl *d, Env *env) {
     for (int round = 0; round < 2; round++) {
-        e->waits = false;
-        if (elab_expr(e, env, d->value)->kind == VK_ERROR) return false;
+        e->waits = false, e->may_wait = round == 0;
+        bool good = elab_expr(e, env, d->value)->kind != VK_ERROR;
+        e->may_wait = false;
+        if (!good) return false;
         if (!e->waits) return true;
     }
     return true;

@@ -118,6 +118,8 @@ static const Value *apply_layer(Elab *e, const Value *f, int n, const Value *con
 
 static const Value *weight_changed(Elab *e, const NetFrame *f, const Variable *w, const char *name, const Value *init, Span at) {
     Diag *d;
+    if (f->net->changed) return value_error();
+    f->net->changed = true;
     if (w) d = elab_error(e, "E0331", at, "the network `%s` is applied to arrays of different shapes: its weight `%s` is %s here, and was %s",
                           f->net->name, name, value_describe(e, init), value_describe(e, w->in));
     else d = elab_error(e, "E0331", at, "the network `%s` has more weights here than where it was applied first", f->net->name);
@@ -184,6 +186,7 @@ static const Value *apply_network(Elab *e, const Value *f, int n, const Value *c
     Network *net = f->u.func.network;
     NetFrame frame = {.net = net, .path = ""}, *outer = e->net;
     e->net = &frame;
+    net->changed = false;
     const Value *v = elab_call(e, net->f, n, args, arg_at, 0, NULL, NULL, at);
     e->net = outer;
     if (v->kind == VK_ERROR) return v;
@@ -195,6 +198,12 @@ static const Value *apply_network(Elab *e, const Value *f, int n, const Value *c
 const Value *network_weights(Elab *e, const Value *f, Span at) {
     Network *net = f->u.func.network;
     const Value *items[MAX_ITEMS];
+    if (!net->ready && !e->may_wait) {
+        Diag *d = elab_error(e, "E0337", at, "the weights of the network `%s` are known when it has been applied to something", net->name);
+        diag_label(&e->front->sink, d, net->at, "declared here");
+        diag_help(&e->front->sink, d, "what it is applied to decides their shapes: apply it in the objective, or in a `report` above");
+        return value_error();
+    }
     if (!net->ready) e->waits = true;                 /* asked again when all has been applied once */
     if (net->weights.n > MAX_ITEMS) return ELAB_FAIL(e, "E0209", at, "a network of more than %d arrays of weights", MAX_ITEMS);
     if (net->weights.n == 0) return value_const(e, 0, at);

@@ -85,7 +85,7 @@ static double error_of(const RunOptions *o, Elab *e, Inputs *p, int i, Ref objec
     for (int k = 0; k < LQ_COUNT(steps); k++) {
         double h = steps[k], difference = (moved(o, e, p, i, h, objective) - moved(o, e, p, i, -h, objective)) / (2 * h);
         double off = fabs(difference - exact), rounding = 1e-15 * (fabs(value) + 1) / h;
-        best = fmin(best, off / (size + rounding));
+        best = fmin(best, off / (size + rounding + 1e-6 * (fabs(value) + 1)));   /* some gradients are 0 but for rounding */
         *beyond = fmin(*beyond, off <= rounding ? 0 : (off - rounding) / size);
     }
     return best;
