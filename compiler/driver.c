@@ -207,6 +207,7 @@ static int run_task(RunResult *r, Task *t) {
         vec_push(&r->reports, result);
         return 0;
     }
+    case TASK_KEEP: return variables_keep(r, t);
     case TASK_LOAD: return variables_load(r, t);
     case TASK_PLOT: return plots_write(r, t);
     case TASK_SAVE: return saves_write(r, t);

@@ -68,7 +68,7 @@ static Block block(StmtList *l, Span at);
 %token IMPORT "import" PARAM "param" AXIS "axis" GRID "grid" LATTICE "lattice" FIELD "field"
 %token DATA "data" DEF "def" ACTION "action" OBSERVABLE "observable" SYMMETRY "symmetry"
 %token LAYER "layer" NETWORK "network" LOSS "loss" KERNEL "kernel" OPTIMIZER "optimizer"
-%token MINIMIZE "minimize" LOAD "load"
+%token MINIMIZE "minimize" KEEP "keep" LOAD "load"
 %token SAMPLER "sampler" SCAN "scan" SAMPLE "sample" REPORT "report" PLOT "plot" SAVE "save" PRINT "print"
 %token IF "if" THEN "then" ELSE "else" AND "and" OR "or" NOT "not"
 %token IN "in" IN_BIND "in the set" IN_INTERVAL "in an interval"
@@ -178,6 +178,8 @@ run: SAMPLE names '~' expr WITH postfix
         { ast_minimize(p, $2, $4, $6, NULL, @$); }
    | MINIMIZE expr OVER over WITH postfix '{' settings '}'
         { ast_minimize(p, $2, $4, $6, $8, @$); }
+   | KEEP heads '=' expr
+        { ast_fields(p, DC_KEEP, $2, @$)->value = $4; }
    | REPORT reports
    ;
 

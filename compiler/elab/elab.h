@@ -428,7 +428,7 @@ void resolve_model(Model *m);
 
 /* ==== tasks.c =================================================================== */
 
-typedef enum TaskKind { TASK_SAMPLE, TASK_LOAD,  TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
+typedef enum TaskKind { TASK_SAMPLE, TASK_LOAD, TASK_KEEP,  TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
 
 typedef struct SampleTask {
     const Decl  *decl;
@@ -517,8 +517,9 @@ typedef struct Task {
     VEC(const char *) texts;
     VEC(SaveItem) saved;
     const char *path;
-    Variables   variables;           /* load, save: these, or all of the network */
+    Variables   variables;           /* load, save: these, or all of the network; keep: this one */
     Network    *network;
+    int         kept;                /* keep: the series of this primary */
 } Task;
 
 typedef struct Plan { VEC(Task *) tasks; Model *model; int nsamples; bool claims; } Plan;

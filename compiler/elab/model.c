@@ -81,7 +81,7 @@ const char *library_module(const Model *m, const char *name) {
 
 static bool is_task(const Decl *d) {
     return d->kind == DC_SCAN || d->kind == DC_SAMPLE || d->kind == DC_REPORT || d->kind == DC_PLOT || d->kind == DC_SAVE || d->kind == DC_PRINT ||
-           d->kind == DC_MINIMIZE || d->kind == DC_LOAD;
+           d->kind == DC_MINIMIZE || d->kind == DC_LOAD || d->kind == DC_KEEP;
 }
 
 static void load_file(Model *m, Arena *arena, const char *path, const char *text, size_t len, bool main_file);

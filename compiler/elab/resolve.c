@@ -420,8 +420,7 @@ static void resolve_minimize(Resolver *r, const Decl *d) {
         const Over *o = &d->over[i];
         walk(r, o->of);
         resolve_sets(r, o->binds, o->nbinds);
-        if (o->name && o->type) vec_push(&r->reports, o->name);
-        else if (o->name) use(r, o->name, o->at);
+        if (o->name && !o->type) use(r, o->name, o->at);
     }
     for (int i = 0; i < d->nover; i++)
         if (d->over[i].name) vec_push(&r->locals, d->over[i].name);
@@ -462,6 +461,10 @@ static void resolve_decl(Resolver *r, const Decl *d) {
     case DC_NETWORK: walk(r, d->value); break;
     case DC_MINIMIZE: resolve_minimize(r, d); break;
     case DC_LOAD: walk(r, d->value); break;
+    case DC_KEEP:
+        resolve_sets(r, d->binds, d->nbinds);
+        walk(r, d->value);
+        break;
     case DC_SYMMETRY: resolve_symmetry(r, d); break;
     case DC_SAMPLE: resolve_sample(r, d); break;
     case DC_REPORT:
@@ -506,10 +509,12 @@ static void collect_reports(Resolver *r) {
     const Model *m = r->m;
     for (int i = 0; i < m->tasks.n; i++) {
         const Decl *d = m->tasks.data[i];
-        if (d->kind != DC_REPORT || !d->name) continue;
+        for (int k = 0; d->kind == DC_MINIMIZE && k < d->nover; k++)
+            if (d->over[k].name && d->over[k].type) vec_push(&r->reports, d->over[k].name);
+        if ((d->kind != DC_REPORT && d->kind != DC_KEEP) || !d->name) continue;
         for (int k = 0; k < i; k++) {
             const Decl *o = m->tasks.data[k];
-            if (o->kind != DC_REPORT || o->name != d->name) continue;
+            if (o->kind != d->kind || o->name != d->name) continue;
             duplicate(r, d->name, o->name_at, d->name_at, "the report");
             break;
         }

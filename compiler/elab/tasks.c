@@ -795,6 +795,43 @@ static void plan_print(Model *m, Plan *p, const Decl *d) {
     }
 }
 
+/* ---- keep: configurations for later tasks ------------------------------------------------------------------------ */
+
+/* keep c[n in N] = phi: as many configurations as N has elements, evenly through the run. */
+static void plan_keep(Model *m, Plan *p, const Decl *d) {
+    Elab *e = m->elab;
+    Expr bare = {.kind = EX_NAME, .at = d->nbinds ? d->binds[0].at : d->at, .name = d->nbinds ? d->binds[0].name : NULL};
+    IndexSet *N = d->nbinds == 1 ? elab_set(e, e->globals, d->binds[0].set ? d->binds[0].set : &bare) : NULL, *sets[MAX_SETS];
+    if (d->nbinds != 1) elab_error(e, "E0337", d->name_at, "what is kept has one index set, whose elements are configurations: keep %s[n in N] = …", d->name);
+    int primary = N ? primary_of(e, d->value) : -1;
+    e->globals = env_bind(e, e->globals, d->name, value_error());
+    if (primary < 0) return;
+    const Primary *q = &e->sample->primaries.data[primary];
+    if (set_size(N) > e->sample->chains * e->sample->draws) {
+        Diag *g = elab_error(e, "E0337", d->name_at, "`%s` has %lld elements, and the sample has %lld configurations", N->name, (long long)set_size(N),
+                             (long long)(e->sample->chains * e->sample->draws));
+        diag_label(&e->front->sink, g, N->at, "%s", set_describe(e->arena, N));
+        return;
+    }
+    const Value *v = measured(e, e->globals, d->value, d->value->at);
+    if (v->kind == VK_ERROR || q->node_im || v->u.num.nsets + 1 > MAX_SETS || N->rank + v->u.num.nsyms > IR_MAX_RANK) {
+        if (v->kind != VK_ERROR) elab_error(e, "E0337", d->value->at, "real numbers and arrays are kept, and this is %s", value_describe(e, v));
+        return;
+    }
+    int64_t dims[IR_MAX_RANK];
+    int rank = N->rank;
+    for (int i = 0; i < N->rank; i++) dims[i] = N->ext[i];
+    for (int i = 0; i < NODE(e->ir, q->node_re)->rank; i++) dims[rank++] = NDIM(e->ir, q->node_re, i);
+    sets[0] = N;
+    memcpy(sets + 1, v->u.num.sets, (size_t)v->u.num.nsets * sizeof *sets);
+    Ref zeros = ir_map(e->ir, rank, dims, ir_const(e->ir, 0));
+    Variable *kept = variable_new(e, d->name, FIELD_REAL, value_array(e, zeros, 0, 0, NULL, v->u.num.nsets + 1, sets, d->name_at), d->name_at);
+    Task *t = plan_new_task(p, e, TASK_KEEP, d);
+    t->sample = e->sample, t->kept = primary;
+    vec_push(&t->variables, kept);
+    e->globals = env_bind(e, e->globals, d->name, kept->in);
+}
+
 /* ---- closing the plan: functions that need all primaries ----------------------------------------------------------- */
 
 static void close_measure(Elab *e, SampleTask *t) {
@@ -901,6 +938,7 @@ Plan *plan_tasks(Model *m, bool claims) {
         case DC_SCAN: plan_scan(m, p, d); break;
         case DC_SAMPLE: if (!plan_sample(m, p, d)) return p; break;
         case DC_MINIMIZE: if (!plan_minimize(m, p, d)) return p; break;
+        case DC_KEEP: plan_keep(m, p, d); break;
         case DC_LOAD: plan_load(m, p, d); break;
         case DC_REPORT: plan_report(m, p, d); break;
         case DC_PLOT: plan_plot(m, p, d); break;

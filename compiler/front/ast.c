@@ -778,7 +778,7 @@ static const char *const decl_words[] = {
     [DC_GRID] = "grid", [DC_LATTICE] = "lattice", [DC_FIELD] = "field", [DC_DATA] = "data",
     [DC_DEF] = "def", [DC_ACTION] = "action", [DC_OBSERVABLE] = "observable",
     [DC_LOSS] = "loss", [DC_KERNEL] = "kernel", [DC_OPTIMIZER] = "optimizer", [DC_LAYER] = "layer",
-    [DC_NETWORK] = "network", [DC_MINIMIZE] = "minimize", [DC_LOAD] = "load",
+    [DC_NETWORK] = "network", [DC_MINIMIZE] = "minimize", [DC_LOAD] = "load", [DC_KEEP] = "keep",
     [DC_SAMPLER] = "sampler", [DC_SCAN] = "scan", [DC_SYMMETRY] = "symmetry", [DC_SAMPLE] = "sample",
     [DC_REPORT] = "report", [DC_PLOT] = "plot", [DC_SAVE] = "save", [DC_PRINT] = "print",
 };

@@ -189,6 +189,7 @@ typedef enum DeclKind {
     DC_SCAN,       /* scan binds { … }: before the tasks of its block, whose `scan` it is */
     DC_SAMPLE,     /* sample names ~ value with method { settings } */
     DC_MINIMIZE,   /* minimize value over `over` with method { settings } */
+    DC_KEEP,       /* keep name[binds] = value */
     DC_LOAD,       /* load value from path */
     DC_REPORT,     /* report name[binds] = value, or report value (name derived) */
     DC_PLOT,       /* plot list [for binds] [{ settings }] */

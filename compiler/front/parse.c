@@ -233,7 +233,7 @@ static int contextual(Layout *l, Token *t)
     const Token *next = l->raw + 1 < p->raw.n ? &p->raw.data[l->raw + 1] : NULL;
     bool member = last_kind(l) == '.' && !(t->flags & TF_LINE);
     if (member && is_word(t->kind)) t->kind = T_NAME;
-    if (l->scan && p->open.n == 1 && (t->kind == T_REPORT || t->kind == T_SAMPLE || t->kind == T_MINIMIZE) && t->flags & TF_LINE) l->keyword = t->kind;
+    if (l->scan && p->open.n == 1 && (t->kind == T_REPORT || t->kind == T_SAMPLE || t->kind == T_MINIMIZE || t->kind == T_KEEP) && t->flags & TF_LINE) l->keyword = t->kind;
     /* What a report calls its result may be a keyword: report action = E[S]/volume(X). */
     bool result = l->keyword == T_REPORT || l->keyword == T_SAVE || l->keyword == T_PLOT;
     bool first = last_kind(l) == l->keyword || (last_kind(l) == ',' && p->open.n == l->scan);

@@ -128,6 +128,7 @@ void variable_inputs(const RunResult *r, const Variables *uses, bool split, cons
 /* The arrays of a `save` or `load` to or from a file: 0, or an exit status after a message. */
 int variables_save(RunResult *r, const Task *t, const char *folder);
 int variables_load(RunResult *r, const Task *t);
+int variables_keep(RunResult *r, const Task *t);
 
 /* ---- minimize.c ---- */
 

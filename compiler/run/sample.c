@@ -224,6 +224,7 @@ static void progress_line(const Sampling *s, RunProgress *p, double start, int64
 static bool used_by_reports(const RunResult *r, const SampleTask *t, const Primary *p) {
     for (int i = 0; i < r->plan->tasks.n; i++) {
         const Task *k = r->plan->tasks.data[i];
+        if (k->kind == TASK_KEEP && k->sample == t && &t->primaries.data[k->kept] == p) return true;
         for (int j = 0; k->sample == t && j < k->saved.n; j++)
             if (!k->saved.data[j].report && &t->primaries.data[k->saved.data[j].primary] == p) return true;
         const ReportTask *reports[65];

@@ -92,3 +92,16 @@ int variables_load(RunResult *r, const Task *t) {
     arrays_close(f);
     return problem ? refuse(r, t, problem) : 0;
 }
+
+/* Configurations spread evenly over all chains and draws become the elements of a variable. */
+int variables_keep(RunResult *r, const Task *t) {
+    if (t->sample->index >= r->samples.n) return 0;              /* interrupted before the first draw */
+    Variable *v = t->variables.data[0];
+    const SampleData *d = r->samples.data[t->sample->index];
+    const Series *s = &d->primaries[t->kept];
+    int64_t n = v->n / (s->n ? s->n : 1), rows = d->chains * s->draws;
+    if (!v->data) v->data = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *v->data);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(v->data + i * s->n, s->data + i * rows / n * s->n, (size_t)s->n * sizeof *v->data);
+    return 0;
+}
