@@ -114,6 +114,11 @@ typedef struct Row {
 } Row;
 
 enum { LL_MOST_KEPT = 32 };
+/* What differs from lane to lane when lanes are sites, see llvm_lanes.c. */
+typedef enum LaneMode {
+    LANES_ALIKE,                       /* nothing, or lanes are replicas */
+    LANES_PARTS, LANES_ROW, LANES_KEPT
+} LaneMode;
 
 /* A kernel being emitted. */
 typedef struct Nest {
@@ -121,8 +126,12 @@ typedef struct Nest {
     const KKernel *k;
     const KKernel *whole;              /* the kernel that this one fills buffers of; k itself */
     const Row *sweep;                  /* the row that is made, or NULL: all of them */
-    bool  across;                      /* lanes are parts of the innermost axis of this kernel */
-    int64_t length;                    /* points of the innermost loop, or of a lane's part of it */
+    KKernel anew_each;                 /* k without kept values, in plain buffers */
+    LaneMode mode;
+    int64_t apart;                     /* sites from lane to lane */
+    bool  overlap;                     /* rows end with a vector that overlaps the one before */
+    unsigned first_lane;               /* lanes before it were made already: in that vector */
+    int64_t length;                    /* places of lane 0 along the innermost axis */
     int64_t step;                      /* from one to the next: more than 1 in a restricted kernel, */
     Val   phase;                       /* from this one on, found once a row */
     Val   from, end;                   /* in a task: of the first axis, else NULL */
@@ -160,7 +169,13 @@ typedef struct Offset { Val part[IR_MAX_RANK + 1]; int64_t k; } Offset;
 /* Where a read finds its element, and what its modes make of it.  A read along the row
  * of a kernel whose lanes are sites finds a vector: its lane l is wanted in lane l - turns,
  * having made a turn of the whole axis where that is no lane. */
-typedef struct Access { int buf; Offset offset; Val odd, inside; bool row; int64_t turns; uint32_t mode; } Access;
+typedef struct Access {
+    int buf;
+    Offset offset;
+    Val odd, inside;
+    bool row; int64_t turns; uint32_t mode;
+    bool along;                        /* lanes are neighbours in memory */
+} Access;
 
 /* ==== llvm_emit.c ============================================================== */
 
@@ -267,6 +282,17 @@ Val   ll_split(Unit *u, Val e, int64_t n);
 Val   ll_split_element(Unit *u, Val e, int64_t n);
 /* The indices of a node for lane l alone. */
 void  ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out);
+
+/* ==== llvm_lanes.c ============================================================== */
+
+/* A nest that begins; then, when the order of its nodes is known, which sites its lanes are. */
+void ll_lanes_begin(Nest *z);
+void ll_lanes_choose(Nest *z);
+Sym  ll_lane_axis(const Nest *z);
+/* The coefficient of the axis along which lanes differ; 0: alike for all. */
+int64_t ll_lane_coef(const Nest *z, Aff a);
+/* Is a read, in this segment, one vector of neighbours in memory? */
+bool ll_is_along(const Nest *z, Ref r);
 
 /* ==== llvm_read.c =============================================================== */
 

@@ -215,7 +215,7 @@ Val ll_own_address(Nest *z, int buf, int naxes, int64_t ahead) {
         bool split = a == naxes - 1 && buf_split(z->f, buf);
         if (a == 0 && buf_get(z->f, buf)->slots) add_row(z, &o, buf, z->sweep ? z->sweep->number : z->axis[0], 1, ahead, z->sweep != NULL);
         else if (!split) offset_add(z, &o, level, z->axis[a], stride);
-        else if (naxes == z->k->rank && z->across) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else if (naxes == z->k->rank && z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
         else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
         stride *= z->k->ext[a];
     }
@@ -231,7 +231,7 @@ Val ll_plane_address(Nest *z, const KKept *v) {
         int level = ll_sym_level(z, (Sym)a);
         bool split = a == z->k->rank - 1 && buf_split(z->f, buf);
         if (!split) offset_add(z, &o, level, z->axis[a], stride);
-        else if (z->across) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else if (z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
         else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
         stride *= z->k->ext[a];
     }
@@ -239,12 +239,12 @@ Val ll_plane_address(Nest *z, const KKept *v) {
     return ll_offset_address(z, &o, buf, z->k->rank);
 }
 
-/* A lane's part of the innermost axis begins that many parts later. */
+/* A lane's place along the axis of lanes is so many sites later. */
 void ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out) {
     Ir *ir = z->f->p->ir;
     for (int i = 0; i < NODE(ir, r)->nidx; i++) {
         out[i] = *NIDX(ir, r, i);
-        int64_t c = aff_coef(ir, out[i].aff, (Sym)(z->k->rank - 1));
-        if (c) out[i].aff = aff_shift(ir, out[i].aff, c * (int64_t)lane * z->length);
+        int64_t c = ll_lane_coef(z, out[i].aff);
+        if (c) out[i].aff = aff_shift(ir, out[i].aff, c * (int64_t)lane * z->apart);
     }
 }

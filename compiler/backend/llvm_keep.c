@@ -12,7 +12,7 @@
 static Val as_kept(Nest *z, Val v) {
     Unit *u = z->f->u;
     v = ll_as_real(u, v);
-    return z->across || !u->sites ? ll_as_vector(u, v) : v;
+    return z->mode == LANES_PARTS || !u->sites ? ll_as_vector(u, v) : v;
 }
 
 static bool is_inner(const Nest *z, const KKept *v) { return v->axis == z->k->rank - 1; }
@@ -107,7 +107,7 @@ Val ll_kept_value(Nest *z, const KKept *v) {
     if (is_inner(z, v)) return z->past[v - z->k->kept];
     Val p = ll_plane_address(z, v);
     ll_at_level(z, z->k->rank);
-    return l_convert(f->u, z->across ? l_load(f->u, buf_vector(f, v->buf), p, buf_vector_align(f, v->buf))
+    return l_convert(f->u, z->mode == LANES_PARTS ? l_load(f->u, buf_vector(f, v->buf), p, buf_vector_align(f, v->buf))
                                      : l_load(f->u, buf_type(f, v->buf), p, buf_align(f, v->buf)), f->u->real);
 }
 
@@ -120,7 +120,7 @@ void ll_keep_point(Nest *z) {
         Val p = ll_plane_address(z, v);
         ll_at_level(z, z->k->rank);
         Val x = l_convert(u, as_kept(z, f->value[z->filling ? v->before : v->here]), buf_number(f, v->buf));
-        l_store(u, x, p, z->across ? buf_vector_align(f, v->buf) : buf_align(f, v->buf));
+        l_store(u, x, p, z->mode == LANES_PARTS ? buf_vector_align(f, v->buf) : buf_align(f, v->buf));
     }
 }
 

@@ -26,7 +26,7 @@ static bool is_known_test(const Nest *z, Ref r) {
 
 /* Does the node differ from lane to lane, since lanes are sites? */
 static bool across_lanes(const Nest *z, Ref r) {
-    return z->across && aff_coef(z->f->p->ir, NIDX(z->f->p->ir, r, 0)->aff, (Sym)(z->k->rank - 1)) != 0;
+    return ll_lane_coef(z, NIDX(z->f->p->ir, r, 0)->aff) != 0;
 }
 
 static Val emit_index_of(Nest *z, Index ix, int level) {
@@ -43,10 +43,10 @@ static Val emit_in_range(Nest *z, Index ix) {
     return ll_in_range(z, a, ll_affine_range(z, a), ix.n);
 }
 
-/* c*(parts of the axis before lane l), by lane. */
+/* c*(sites before lane l), by lane. */
 static Val lane_starts(Nest *z, int64_t c) {
     Val lane[REDUCE_PARTS];
-    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_double(z->f->u, (double)(c * l * z->length));
+    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_double(z->f->u, (double)(c * l * z->apart));
     return LLVMConstVector(lane, REDUCE_PARTS);
 }
 
@@ -59,7 +59,7 @@ static Val index_value(Nest *z, Ref r, int level) {
     if (!across_lanes(z, r)) return test ? emit_in_range(z, ix) : emit_index_of(z, ix, level);
     if (!test && ix.mode != IX_PERIODIC && ix.mode != IX_ANTIPERIODIC) {
         Val first = ll_as_vector(u, emit_index_of(z, ix, level));
-        return LLVMBuildFAdd(u->b, first, lane_starts(z, aff_coef(ir, ix.aff, (Sym)(z->k->rank - 1))), "");
+        return LLVMBuildFAdd(u->b, first, lane_starts(z, ll_lane_coef(z, ix.aff)), "");
     }
     Val lane[REDUCE_PARTS];
     for (unsigned l = 0; l < u->lanes; l++) {
@@ -78,6 +78,8 @@ static Val emit_index(Nest *z, Ref r, int level) {
 
 /* Most points of a row, of one lane. */
 static int64_t row_points(const Nest *z) { return (z->length + z->step - 1) / z->step; }
+/* A row of neighbours is drawn in its order. */
+static unsigned drawn_lanes(const Nest *z) { return z->mode == LANES_ROW ? 1 : z->f->u->lanes; }
 
 /* May a whole row be drawn by one call?  When sites follow each other along it. */
 static bool draws_row(const Nest *z, Ref r) {
@@ -85,7 +87,8 @@ static bool draws_row(const Nest *z, Ref r) {
     int inner = z->k->rank - 1;
     if (NODE(ir, r)->op != SC_RAND || z->f->level[r] != z->k->rank) return false;
     return aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)inner) == 1 && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)inner) == 0 &&
-           (z->across || !z->f->u->sites) && row_points(z) * z->f->u->lanes <= MAX_ROW && (z->step == 1 || z->step < z->length);
+           (z->mode == LANES_PARTS || z->mode == LANES_ROW || !z->f->u->sites) && row_points(z) * drawn_lanes(z) <= MAX_ROW &&
+           (z->step == 1 || z->step < z->length);
 }
 
 /* Short rows whose sites follow each other: so many are drawn by one call, which costs the
@@ -94,7 +97,7 @@ static int64_t rows_together(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     int inner = z->k->rank - 1, axis = inner - 1;
     int64_t row = z->length * z->f->u->lanes, rows = 1;
-    if (axis < 0 || z->k->only.test || z->across || (axis == 0 && (z->sweep || z->from))) return 1;
+    if (axis < 0 || z->k->only.test || z->f->u->sites || (axis == 0 && (z->sweep || z->from))) return 1;
     if (aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)axis) != z->k->ext[inner] || aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)axis)) return 1;
     while (2 * rows * row <= NEAR_ROWS && z->k->ext[axis] % (2 * rows) == 0) rows *= 2;
     return rows;
@@ -119,8 +122,8 @@ static Val draw_row(Nest *z, Ref r, Val slot) {
     }
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
     Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-    ll_fill_random(f, NODE(ir, r)->aux, slot, site, z->step, rows > 1 ? rows * z->length : row_points(z), iteration, u->lanes,
-                   z->across ? z->length : 0);
+    ll_fill_random(f, NODE(ir, r)->aux, slot, site, z->step, rows > 1 ? rows * z->length : row_points(z), iteration, drawn_lanes(z),
+                   z->mode == LANES_PARTS ? z->apart : 0);
     if (!after) return place;
     LLVMBuildBr(u->b, after);
     l_goto_end(u, z->here = after);
@@ -161,15 +164,16 @@ static Val emit_random(Nest *z, Ref r) {
     Ir *ir = z->f->p->ir;
     for (int i = 0; i < z->ndrawn; i++) {
         if (z->drawn[i] != r) continue;
+        bool alone = u->sites && z->mode == LANES_ALIKE, row = alone || z->mode == LANES_ROW;
         Val point = z->axis[z->k->rank - 1];
         if (z->step > 1) point = LLVMBuildUDiv(u->b, point, l_int(u, z->step), "");
-        Val p = l_at(u, z->drawn_at[i], l_mul(u, point, u->lanes));
-        return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, u->vec, p, u->align));
+        Val p = l_at(u, z->drawn_at[i], l_mul(u, point, row ? 1 : u->lanes));
+        return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, alone ? u->f64 : u->vec, p, row ? 8 : u->align));
     }
-    if (z->across && aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)(z->k->rank - 1))) return random_by_lane(z, r);
+    if (ll_lane_coef(z, NIDX(ir, r, 1)->aff)) return random_by_lane(z, r);
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
     Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-    int64_t apart = across_lanes(z, r) ? z->length * aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)(z->k->rank - 1)) : 0;
+    int64_t apart = z->apart * ll_lane_coef(z, NIDX(ir, r, 0)->aff);
     return ll_random(z->f, NODE(ir, r)->aux, site, iteration, u->sites && !apart ? 1 : u->lanes, apart);
 }
 
@@ -316,7 +320,7 @@ static void order_nodes(Nest *z) {
 
 /* ---- segments of the innermost loop ----------------------------------------------------------- */
 
-typedef struct Cuts { int64_t at[MAX_SEGMENTS + 1]; int n; } Cuts;   /* sorted, first 0, last extent */
+typedef struct Cuts { int64_t at[2 * MAX_SEGMENTS + 3]; int n; } Cuts;   /* sorted, first 0, last extent */
 
 static void cut_insert(Cuts *c, int64_t x) {
     int i = c->n;
@@ -357,7 +361,7 @@ static void cut_node(Nest *z, Cuts *cuts, Ref r) {
     const Ir *ir = z->f->p->ir;
     const Node *n = NODE(ir, r);
     int inner = z->k->rank - 1;
-    if (z->across) {
+    if (z->mode == LANES_PARTS) {
         cut_row_read(z, cuts, r);
         return;
     }
@@ -381,6 +385,19 @@ static Cuts segment_cuts(Nest *z) {
     return cuts;
 }
 
+/* Lanes are neighbours: a vector in which an index turns is a segment by itself. */
+static Cuts vector_cuts(Nest *z) {
+    Cuts cuts = segment_cuts(z), out = {.n = 2};
+    int64_t whole = z->length / REDUCE_PARTS * REDUCE_PARTS;
+    out.at[1] = whole;
+    for (int i = 1; i + 1 < cuts.n; i++) {
+        int64_t x = cuts.at[i] / REDUCE_PARTS * REDUCE_PARTS, end = x + (x < cuts.at[i] ? REDUCE_PARTS : 0);
+        if (x < whole) cut_insert(&out, x);
+        if (end < whole) cut_insert(&out, end);
+    }
+    return out;
+}
+
 /* ---- roots --------------------------------------------------------------------------------------- */
 
 /* A buffer that is not split: the lanes lie apart. */
@@ -388,13 +405,15 @@ static void store_lanes(Nest *z, int buf, Val v, Val address) {
     Unit *u = z->f->u;
     v = ll_as_vector(u, v);
     for (unsigned l = 0; l < u->lanes; l++)
-        l_store(u, LLVMBuildExtractElement(u->b, v, l_int32(u, l), ""), buf_at(z->f, buf, address, l_int(u, l * z->length)), (unsigned)buf_bytes(z->f, buf));
+        l_store(u, LLVMBuildExtractElement(u->b, v, l_int32(u, l), ""), buf_at(z->f, buf, address, l_int(u, l * z->apart)), (unsigned)buf_bytes(z->f, buf));
 }
 
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
-    bool row = z->across && naxes == z->k->rank, lone = buf_lone(f, root->buf) && !row;
+    bool row = z->mode == LANES_PARTS && naxes == z->k->rank;
+    bool along = (z->mode == LANES_ROW && naxes == z->k->rank) || z->mode == LANES_KEPT;
+    bool lone = buf_lone(f, root->buf) && !row && !along;
     Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
     v = l_convert(u, ll_as_real(u, v), buf_number(f, root->buf));
@@ -416,6 +435,17 @@ static void accumulate(Nest *z, const KRoot *root, Val slot, Val v, bool wide) {
     l_store(u, wide ? ll_as_vector(u, sum) : sum, slot, wide ? u->align : 8);
 }
 
+/* Along a row that is summed in one part: one lane after the other. */
+static void accumulate_lanes(Nest *z, const KRoot *root, Val slot, Val v) {
+    Unit *u = z->f->u;
+    Val sum = load_slot(z, slot, false), x = l_convert(u, ll_as_real(u, v), u->f64);
+    for (unsigned l = z->first_lane; l < u->lanes; l++) {
+        Val lane = l_is_vector(x) ? LLVMBuildExtractElement(u->b, x, l_int32(u, l), "") : x;
+        sum = ll_op(z->f, root->op, (Val[]){sum, lane}, 2);
+    }
+    l_store(u, sum, slot, 8);
+}
+
 static void set_identity(Nest *z, const KRoot *root, Val *slot, bool wide) {
     Unit *u = z->f->u;
     l_goto_end(u, z->here);
@@ -424,8 +454,8 @@ static void set_identity(Nest *z, const KRoot *root, Val *slot, bool wide) {
     l_store(u, wide ? ll_as_vector(u, one) : one, *slot, wide ? u->align : 8);
 }
 
-static bool wide_rows(const Nest *z) { return z->across || !z->f->u->sites; }
-static bool wide_totals(const Nest *z) { return !z->f->u->sites; }
+static bool wide_rows(const Nest *z) { return z->mode == LANES_PARTS || z->mode == LANES_KEPT || !z->f->u->sites; }
+static bool wide_totals(const Nest *z) { return z->mode == LANES_KEPT || !z->f->u->sites; }
 
 /* ---- the order of reductions (ir.h) ----------------------------------------------- */
 
@@ -438,7 +468,7 @@ static int64_t band_rows(const Nest *z, const KRoot *root) {
 /* Elements of a part of a row; the whole row: one part, or no root is reduced. */
 static int64_t part_length(const Nest *z) {
     int64_t n = z->k->ext[z->k->rank - 1];
-    for (int i = 0; i < z->k->nroots && !z->across; i++)
+    for (int i = 0; i < z->k->nroots && z->mode != LANES_PARTS; i++)
         if (z->k->roots[i].nred > 0) return n / reduce_parts(n);
     return n;
 }
@@ -512,7 +542,7 @@ static Val row_value(Nest *z, const KRoot *root) {
     Val row = load_slot(z, z->sum[root - z->k->roots].row, wide_rows(z)), part[REDUCE_PARTS];
     if (parts == 1) return row;
     for (int i = 0; i < parts; i++)
-        part[i] = z->across ? LLVMBuildExtractElement(u->b, row, l_int32(u, i), "")
+        part[i] = z->mode == LANES_PARTS ? LLVMBuildExtractElement(u->b, row, l_int32(u, i), "")
                             : l_load(u, u->vec, part_place(z, root, l_int(u, i)), u->align);
     for (int half = (int)parts / 2; half >= 1; half /= 2)
         for (int i = 0; i < half; i++) part[i] = ll_op(z->f, root->op, (Val[]){part[i], part[i + half]}, 2);
@@ -522,7 +552,7 @@ static Val row_value(Nest *z, const KRoot *root) {
 /* Before the loop of an axis: the accumulators that it fills. */
 static void reductions_begin(Nest *z, int axis) {
     Unit *u = z->f->u;
-    bool cut = !z->across && reduce_parts(z->k->ext[z->k->rank - 1]) > 1;
+    bool cut = z->mode != LANES_PARTS && reduce_parts(z->k->ext[z->k->rank - 1]) > 1;
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
         Sum *s = &z->sum[i];
@@ -618,6 +648,7 @@ static void emit_point(Nest *z) {
         ll_at_level(z, rank);
         Val v = f->value[root->expr];
         if (root->nred == 0) store_root(z, root, v, rank);
+        else if (z->mode == LANES_ROW) accumulate_lanes(z, root, z->sum[i].row, v);
         else accumulate(z, root, z->sum[i].row, v, wide_rows(z));
     }
     ll_keep_point(z);
@@ -725,6 +756,57 @@ static Val meets_phase(Nest *z, int axis) {
     return l_compare(u, LLVMIntEQ, rest, phase);
 }
 
+/* Places from … end - 1 along the row, eight at a time: a multiple of eight. */
+static void emit_vectors(Nest *z, int64_t from, int64_t end) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    int inner = z->k->rank - 1;
+    z->range[inner] = (Range){from, end - REDUCE_PARTS};
+    z->axis[inner] = l_int(u, from);
+    z->nstreams = 0;
+    l_goto_end(u, z->here);
+    if (end - from == REDUCE_PARTS) {
+        emit_point(z);
+        return;
+    }
+    Loop l = ll_loop_open(f, l_int(u, from), "vector");
+    z->here = l.head;
+    z->axis[inner] = l.i;
+    emit_point(z);
+    l_goto_end(u, z->here);
+    Val next = l_add(u, l.i, l_int(u, REDUCE_PARTS));
+    ll_loop_close(f, &l, next, l_compare(u, LLVMIntSLT, next, l_int(u, end)));
+    z->here = l_here(u);
+}
+
+/* What is left of a row behind whole vectors of neighbours. */
+static void emit_rest(Nest *z, const Cuts *cuts) {
+    int64_t n = z->length, rest = n % REDUCE_PARTS;
+    if (rest == 0) return;
+    if (z->overlap) {
+        z->first_lane = (unsigned)(REDUCE_PARTS - rest);
+        emit_vectors(z, n - REDUCE_PARTS, n);
+        z->first_lane = 0;
+        return;
+    }
+    z->mode = LANES_ALIKE;
+    for (int i = 0; i + 1 < cuts->n; i++)
+        if (cuts->at[i + 1] > n - rest) emit_segment(z, cuts->at[i] > n - rest ? cuts->at[i] : n - rest, cuts->at[i + 1]);
+    z->mode = LANES_ROW;
+}
+
+static void emit_segments(Nest *z, const Cuts *cuts) {
+    bool neighbours = z->mode == LANES_ROW, seldom = z->f->u->seldom;
+    Cuts all = neighbours ? vector_cuts(z) : *cuts;
+    for (int i = 0; i + 1 < all.n; i++) {
+        z->f->u->seldom = seldom || 8 * (all.at[i + 1] - all.at[i]) < z->length;
+        (neighbours ? emit_vectors : z->step > 1 ? emit_stepped_segment : emit_segment)(z, all.at[i], all.at[i + 1]);
+    }
+    z->f->u->seldom = seldom || z->length >= 4 * REDUCE_PARTS;
+    if (neighbours) emit_rest(z, cuts);
+    z->f->u->seldom = seldom;
+}
+
 /* The innermost axis: first what does not depend on it, at its levels. */
 static void emit_row(Nest *z) {
     Func *f = z->f;
@@ -740,14 +822,17 @@ static void emit_row(Nest *z) {
     z->phase = z->step > 1 ? find_phase(z) : l_int(f->u, 0);
     ll_keep_rows(z);
     draw_rows(z);
-    bool seldom = f->u->seldom;
-    for (int i = 0; i + 1 < cuts.n; i++) {
-        f->u->seldom = seldom || 8 * (cuts.at[i + 1] - cuts.at[i]) < z->length;
-        (z->step > 1 ? emit_stepped_segment : emit_segment)(z, cuts.at[i], cuts.at[i + 1]);
-    }
-    f->u->seldom = seldom;
+    emit_segments(z, &cuts);
     ll_keep_end(z);
     z->depth = inner;
+}
+
+/* Eight neighbours of the axis of lanes at a time; the last ones overlap those before. */
+static Val kept_place(Nest *z, Val group) {
+    Unit *u = z->f->u;
+    int64_t n = z->k->ext[ll_lane_axis(z)];
+    Val at = l_mul(u, group, REDUCE_PARTS), last = l_int(u, n - REDUCE_PARTS);
+    return n % REDUCE_PARTS ? l_select(u, l_compare(u, LLVMIntSLT, at, last), at, last) : at;
 }
 
 static void nest_begin(Nest *z, Func *f, const KKernel *k);
@@ -798,8 +883,11 @@ static void emit_axis(Nest *z, int axis) {
     bool once = z->k->ext[axis] == 1;
     Loop l = {0};
     z->block[axis] = z->here;
-    bool some = z->from && axis == 0;
-    if (once) ll_next_block(f, "axis");
+    bool some = z->from && axis == 0, kept = z->mode == LANES_KEPT && (Sym)axis == ll_lane_axis(z);
+    if (kept) {
+        l = ll_loop_begin(f, 0, (z->k->ext[axis] + REDUCE_PARTS - 1) / REDUCE_PARTS, "axis");
+        z->axis[axis] = kept_place(z, l.i);
+    } else if (once) ll_next_block(f, "axis");
     else if (some) l = ll_loop_open(f, z->from, "axis"), z->axis[axis] = l.i;
     else l = ll_loop_begin(f, 0, z->k->ext[axis], "axis"), z->axis[axis] = l.i;
     z->here = l_here(f->u);
@@ -846,11 +934,8 @@ static void nest_begin(Nest *z, Func *f, const KKernel *k) {
     }
     z->step = 1;
     if (k->rank) {
-        int64_t n = k->ext[k->rank - 1];
-        z->across = f->u->sites && reduce_parts(n) > 1;
-        z->length = z->across ? n / REDUCE_PARTS : n;
-        z->range[k->rank - 1].hi = z->length - 1;
-        z->step = kernel_step(k, z->across);
+        ll_lanes_begin(z);
+        if (!f->u->sites || !f->p->plain) z->step = kernel_step(k, z->mode == LANES_PARTS);
     }
 }
 
@@ -885,6 +970,7 @@ static BasicBlock skip_choice(Nest *z) {
 static void emit_nest(Nest *z) {
     z->here = ll_next_block(z->f, z->k->name ? z->k->name : "kernel");
     order_nodes(z);
+    ll_lanes_choose(z);
     BasicBlock after = skip_choice(z);
     emit_axis(z, 0);
     if (after) {
@@ -965,6 +1051,7 @@ void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {
     z.here = ll_next_block(f, k->name ? k->name : "kernel");
     z.depth = 1;
     order_nodes(&z);
+    ll_lanes_choose(&z);
     emit_axis(&z, 1);
     nest_end(&z);
 }

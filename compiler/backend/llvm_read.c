@@ -10,7 +10,7 @@ bool ll_is_row_read(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     Ref array = NARG(ir, r, 0);
     int last = NODE(ir, r)->nidx - 1, inner = z->k->rank - 1;
-    if (!z->across || last < 0 || z->f->p->plain) return false;
+    if (z->mode != LANES_PARTS || last < 0 || z->f->p->plain) return false;
     for (int d = 0; d < last; d++)
         if (aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)inner)) return false;
     const Affine *a = aff_get(ir, NIDX(ir, r, last)->aff);
@@ -30,9 +30,8 @@ static bool is_scattered(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     int64_t turns;
     bool varies = false;
-    for (int d = 0; d < NODE(ir, r)->nidx && z->across; d++)
-        varies |= aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)(z->k->rank - 1)) != 0;
-    return varies && !(ll_is_row_read(z, r) && row_turns(z, NIDX(ir, r, NODE(ir, r)->nidx - 1), &turns));
+    for (int d = 0; d < NODE(ir, r)->nidx; d++) varies |= ll_lane_coef(z, NIDX(ir, r, d)->aff) != 0;
+    return varies && !ll_is_along(z, r) && !(ll_is_row_read(z, r) && row_turns(z, NIDX(ir, r, NODE(ir, r)->nidx - 1), &turns));
 }
 
 static void access_modes(Nest *z, Access *a, const Place *p, int level) {
@@ -86,6 +85,7 @@ static Val load_element(Nest *z, const Access *a, int level) {
     Unit *u = z->f->u;
     Val address = ll_offset_address(z, &a->offset, a->buf, level);
     Val v = a->row ? l_load(u, buf_vector(z->f, a->buf), address, buf_vector_align(z->f, a->buf))
+          : a->along ? l_load(u, buf_vector(z->f, a->buf), address, (unsigned)buf_bytes(z->f, a->buf))
                    : l_load(u, buf_type(z->f, a->buf), address, buf_align(z->f, a->buf));
     return l_convert(u, v, u->real);
 }
@@ -157,6 +157,7 @@ Val ll_read(Nest *z, Ref r, int level) {
     Index ix[IR_MAX_RANK];
     for (int i = 0; i < NODE(ir, r)->nidx; i++) ix[i] = *NIDX(ir, r, i);
     Access a = access_of(z, r, ix, ll_is_row_read(z, r), level);
+    a.along = ll_is_along(z, r);
     if (a.buf < 0) return l_real(u, 0);
     if (is_outside(&a)) return boolean ? l_bool(u, false) : l_real(u, 0);
     Stream *s = level == z->k->rank ? stream_of(z, r) : NULL;
@@ -191,7 +192,7 @@ static bool stream_start(const Nest *z, Ref r, Stream *s) {
     *s = (Stream){.read = r};
     int64_t stride = 1, turns;
     bool row = ll_is_row_read(z, r);
-    if (z->across && (!row || is_scattered(z, r))) return false;
+    if (z->mode != LANES_ALIKE && (!row || is_scattered(z, r))) return false;
     for (int d = NODE(ir, r)->nidx - 1; d >= 0; d--) {
         const Index *ix = NIDX(ir, r, d);
         if (row && d == NODE(ir, r)->nidx - 1) {
