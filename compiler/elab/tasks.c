@@ -297,7 +297,7 @@ const Decl *plan_find_method(Model *m, const Expr *method, DeclKind kind) {
     }
     const Value *f = env_find(e->globals, name->name);
     if (f && f->kind == VK_FUNC && f->u.func.kind == FN_DECL && f->u.func.decl->kind == kind) return f->u.func.decl;
-    Diag *d = elab_error(e, "E0315", name->at, "%s `%s`%s", f ? "" : kind == DC_SAMPLER ? "there is no sampler called" : "there is no optimizer called",
+    Diag *d = elab_error(e, "E0315", name->at, "%s`%s`%s", f ? "" : kind == DC_SAMPLER ? "there is no sampler called " : "there is no optimizer called ",
                          name->name, !f ? "" : kind == DC_SAMPLER ? " is not a sampler" : " is not an optimizer");
     const char *names[256];
     int n = 0;
@@ -802,20 +802,20 @@ static void plan_keep(Model *m, Plan *p, const Decl *d) {
     Elab *e = m->elab;
     Expr bare = {.kind = EX_NAME, .at = d->nbinds ? d->binds[0].at : d->at, .name = d->nbinds ? d->binds[0].name : NULL};
     IndexSet *N = d->nbinds == 1 ? elab_set(e, e->globals, d->binds[0].set ? d->binds[0].set : &bare) : NULL, *sets[MAX_SETS];
-    if (d->nbinds != 1) elab_error(e, "E0337", d->name_at, "what is kept has one index set, whose elements are configurations: keep %s[n in N] = …", d->name);
+    if (d->nbinds != 1) elab_error(e, "E0338", d->name_at, "what is kept has one index set, whose elements are configurations: keep %s[n in N] = …", d->name);
     int primary = N ? primary_of(e, d->value) : -1;
     e->globals = env_bind(e, e->globals, d->name, value_error());
     if (primary < 0) return;
     const Primary *q = &e->sample->primaries.data[primary];
     if (set_size(N) > e->sample->chains * e->sample->draws) {
-        Diag *g = elab_error(e, "E0337", d->name_at, "`%s` has %lld elements, and the sample has %lld configurations", N->name, (long long)set_size(N),
+        Diag *g = elab_error(e, "E0338", d->name_at, "`%s` has %lld elements, and the sample has %lld configurations", N->name, (long long)set_size(N),
                              (long long)(e->sample->chains * e->sample->draws));
         diag_label(&e->front->sink, g, N->at, "%s", set_describe(e->arena, N));
         return;
     }
     const Value *v = measured(e, e->globals, d->value, d->value->at);
     if (v->kind == VK_ERROR || q->node_im || v->u.num.nsets + 1 > MAX_SETS || N->rank + v->u.num.nsyms > IR_MAX_RANK) {
-        if (v->kind != VK_ERROR) elab_error(e, "E0337", d->value->at, "real numbers and arrays are kept, and this is %s", value_describe(e, v));
+        if (v->kind != VK_ERROR) elab_error(e, "E0338", d->value->at, "real numbers and arrays are kept, and this is %s", value_describe(e, v));
         return;
     }
     int64_t dims[IR_MAX_RANK];

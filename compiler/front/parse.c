@@ -402,7 +402,7 @@ static bool is_reserved(const Mistake *m)
         if (!m->first) diag_help(p->sink, d, "choose another name, for example `%s_`", m->found.name);
         return true;
     }
-    if (m->found.kind == T_PIPE || m->found.kind == T_COMPOSE) {
+    if (m->found.kind == T_PIPE) {
         diag_error(p->sink, "E0111", m->at, "`%s` is reserved for a later part of the language",
                    spelled(p, &m->found));
         return true;

@@ -6,9 +6,7 @@
  * The equation φ(x) = u is solved for as many axes as possible, one dimension at a
  * time, so that the contribution is a gather; axes that remain are summed over.
  *
- * Where that would visit many places for one (strides, crossing indices), the values are
- * scattered instead: a call (calls.def) that adds them in order.
- *
+ * Where that would visit many places for one, the values are scattered instead (diff_calls.c).
  *   scalar sweep     the partial derivatives of a body with respect to its reads
  *   index inversion  one read's contribution as an expression in u
  *   array sweep      backprop(): nodes in reverse order, several roots
@@ -517,9 +515,8 @@ static bool invert_read(Grad *g, Ref at, int n, const int64_t *dims, Ref read, R
     }
     set_term(&v, term);
     for (int d = 0; d < v.m; d++) solve_dimension(&v, d);
-    *out = is_wasteful(&v) ? diff_scattered(ir, n, dims, read, term) : 0;
-    if (*out) *out = read_axes(ir, *out, 0);
-    bool good = *out || finish(&v, at, out);
+    Ref added = is_wasteful(&v) ? diff_scattered(ir, n, dims, read, term) : 0;
+    bool good = added ? (*out = read_axes(ir, added, 0), true) : finish(&v, at, out);
     vec_free(&v.order);
     return good;
 }

@@ -31,27 +31,27 @@
 ;; words:
 (defconst lqft-declarations
   '("import" "param" "axis" "grid" "lattice" "field" "data" "def"
-    "action" "observable" "symmetry" "sampler" "scan" "sample" "report" "plot" "save" "print")
+    "action" "observable" "symmetry" "loss" "kernel" "layer" "network" "sampler" "optimizer"
+    "scan" "sample" "minimize" "keep" "report" "plot" "save" "print")
   "Words of the class declaration.")
 (defconst lqft-statements
   '("repeat" "while" "for" "return" "accept" "monitor" "state" "warn"
-    "reversible" "if" "then" "else")
+    "reversible" "if" "then" "else" "weight" "stop")
   "Words of the class statement.")
 (defconst lqft-operators
   '("and" "or" "not" "in")
   "Words of the class operator.")
 (defconst lqft-joints
-  '("with" "over" "of" "to" "as")
+  '("with" "over" "of" "to" "as" "from")
   "Words of the class joint.")
 (defconst lqft-constants
   '("true" "false" "pi" "inf")
   "Words of the class constant.")
 (defconst lqft-reserveds
-  '("kernel" "layer" "network" "loss" "minimize" "optimizer" "flow"
-    "schedule")
+  '("flow" "schedule")
   "Words of the class reserved.")
 (defconst lqft-specials
-  '("E" "grad" "warmup" "accepted")
+  '("E" "grad" "warmup" "accepted" "iteration" "progress")
   "Words of the class special.")
 (defconst lqft-binders
   '("sum" "prod" "max" "min" "mean" "integral")
@@ -66,7 +66,7 @@
   '("periodic" "antiperiodic" "open")
   "Words of the class boundary.")
 (defconst lqft-settings
-  '("chains" "warmup" "draws" "thin" "precision" "start")
+  '("chains" "warmup" "draws" "thin" "precision" "start" "steps" "until")
   "Words of the class setting.")
 (defconst lqft-choices
   '("hot" "cold" "single" "double")
@@ -79,7 +79,9 @@
     "sinh" "cosh" "tanh" "asinh" "acosh" "atanh" "erf" "lgamma" "erfc" "digamma" "log_i0"
     "bessel_ratio" "softplus" "sigmoid" "sqrt" "abs" "sign" "floor" "round" "atan2" "pow" "mod"
     "min" "max" "Re" "Im" "conj" "arg" "sum" "prod" "mean" "volume" "size" "step" "extent"
-    "position" "vary" "sites" "difference" "colour" "colours" "normal" "uniform" "exponential")
+    "position" "vary" "sites" "zeros" "identity" "window" "block" "coarse" "fine" "difference"
+    "colour" "colours" "svd" "eigh" "cholesky" "solve" "logdet" "spread" "flat" "shaped" "normal"
+    "uniform" "exponential")
   "Words of the class function.")
 ;; end words
 

@@ -13,20 +13,21 @@ __all__ = ["LqftLexer"]
 # table of the compiler.
 # words:
 DECLARATIONS = ("import", "param", "axis", "grid", "lattice", "field", "data", "def", "action",
-                "observable", "symmetry", "sampler", "scan", "sample", "report", "plot", "save",
+                "observable", "symmetry", "loss", "kernel", "layer", "network", "sampler",
+                "optimizer", "scan", "sample", "minimize", "keep", "report", "plot", "save",
                 "print",)
 STATEMENTS = ("repeat", "while", "for", "return", "accept", "monitor", "state", "warn",
-              "reversible", "if", "then", "else",)
+              "reversible", "if", "then", "else", "weight", "stop",)
 OPERATORS = ("and", "or", "not", "in",)
-JOINTS = ("with", "over", "of", "to", "as",)
+JOINTS = ("with", "over", "of", "to", "as", "from",)
 CONSTANTS = ("true", "false", "pi", "inf",)
-RESERVEDS = ("kernel", "layer", "network", "loss", "minimize", "optimizer", "flow", "schedule",)
-SPECIALS = ("E", "grad", "warmup", "accepted",)
+RESERVEDS = ("flow", "schedule",)
+SPECIALS = ("E", "grad", "warmup", "accepted", "iteration", "progress",)
 BINDERS = ("sum", "prod", "max", "min", "mean", "integral",)
 KINDS = ("real", "positive", "angle", "complex", "spin",)
 MAKERS = ("torus", "box", "linspace", "logspace", "points", "load",)
 BOUNDARIES = ("periodic", "antiperiodic", "open",)
-SETTINGS = ("chains", "warmup", "draws", "thin", "precision", "start",)
+SETTINGS = ("chains", "warmup", "draws", "thin", "precision", "start", "steps", "until",)
 CHOICES = ("hot", "cold", "single", "double",)
 PLOTS = ("histogram", "history", "density", "paths", "lines", "map", "errors",)
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
@@ -34,7 +35,9 @@ FUNCTIONS = ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos"
              "log_i0", "bessel_ratio", "softplus", "sigmoid", "sqrt", "abs", "sign", "floor",
              "round", "atan2", "pow", "mod", "min", "max", "Re", "Im", "conj", "arg", "sum",
              "prod", "mean", "volume", "size", "step", "extent", "position", "vary", "sites",
-             "difference", "colour", "colours", "normal", "uniform", "exponential",)
+             "zeros", "identity", "window", "block", "coarse", "fine", "difference", "colour",
+             "colours", "svd", "eigh", "cholesky", "solve", "logdet", "spread", "flat", "shaped",
+             "normal", "uniform", "exponential",)
 # end words
 
 LETTER = "a-zA-Z_\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0373\u0376-\u037d\u037f\u0386-\u03f5\u03f7-\u0481\u048a-\u052f" \
