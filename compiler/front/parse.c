@@ -260,12 +260,15 @@ static int contextual(Layout *l, Token *t)
     return 1;
 }
 
-/* `load net.weights from …` at the very left; elsewhere `load` is a function. */
-static bool loads(const Layout *l, const Token *t)
+/* `load net.weights from …` and `keep c[n in N] = …` at the very left, or on a line of a scan; elsewhere these
+ * are names like others. */
+static int task_word(const Layout *l, const Token *t)
 {
     const Parse *p = l->p;
     const Token *next = l->raw + 1 < p->raw.n ? &p->raw.data[l->raw + 1] : NULL;
-    return t->kind == T_NAME && t->flags & TF_COLUMN0 && next && next->kind == T_NAME && !strcmp(t->name, "load");
+    bool leads = t->flags & TF_COLUMN0 || (t->flags & TF_LINE && l->scan && p->open.n == 1);
+    if (t->kind != T_NAME || !leads || !next || next->kind != T_NAME || next->flags & TF_LINE) return t->kind;
+    return !strcmp(t->name, "load") ? T_LOAD : !strcmp(t->name, "keep") ? T_KEEP : T_NAME;
 }
 
 static void layout(Parse *p)
@@ -277,7 +280,7 @@ static void layout(Parse *p)
             l->raw++;
             continue;
         }
-        if (loads(l, &t)) t.kind = T_LOAD;
+        t.kind = (short)task_word(l, &t);
         if (begins_declaration(l, &t)) {
             end_chunk(l, &t);
             begin_chunk(l, &t);

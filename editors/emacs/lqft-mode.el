@@ -32,17 +32,17 @@
 (defconst lqft-declarations
   '("import" "param" "axis" "grid" "lattice" "field" "data" "def"
     "action" "observable" "symmetry" "loss" "kernel" "layer" "network" "sampler" "optimizer"
-    "scan" "sample" "minimize" "keep" "report" "plot" "save" "print")
+    "scan" "sample" "minimize" "report" "plot" "save" "print")
   "Words of the class declaration.")
 (defconst lqft-statements
   '("repeat" "while" "for" "return" "accept" "monitor" "state" "warn"
-    "reversible" "if" "then" "else" "weight" "stop")
+    "reversible" "if" "then" "else")
   "Words of the class statement.")
 (defconst lqft-operators
   '("and" "or" "not" "in")
   "Words of the class operator.")
 (defconst lqft-joints
-  '("with" "over" "of" "to" "as" "from")
+  '("with" "over" "of" "to" "as")
   "Words of the class joint.")
 (defconst lqft-constants
   '("true" "false" "pi" "inf")
@@ -51,7 +51,8 @@
   '("flow" "schedule")
   "Words of the class reserved.")
 (defconst lqft-specials
-  '("E" "grad" "warmup" "accepted" "iteration" "progress")
+  '("E" "grad" "warmup" "accepted" "iteration" "progress" "weight" "stop"
+    "from" "keep")
   "Words of the class special.")
 (defconst lqft-binders
   '("sum" "prod" "max" "min" "mean" "integral")

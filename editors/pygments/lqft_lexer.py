@@ -14,15 +14,15 @@ __all__ = ["LqftLexer"]
 # words:
 DECLARATIONS = ("import", "param", "axis", "grid", "lattice", "field", "data", "def", "action",
                 "observable", "symmetry", "loss", "kernel", "layer", "network", "sampler",
-                "optimizer", "scan", "sample", "minimize", "keep", "report", "plot", "save",
-                "print",)
+                "optimizer", "scan", "sample", "minimize", "report", "plot", "save", "print",)
 STATEMENTS = ("repeat", "while", "for", "return", "accept", "monitor", "state", "warn",
-              "reversible", "if", "then", "else", "weight", "stop",)
+              "reversible", "if", "then", "else",)
 OPERATORS = ("and", "or", "not", "in",)
-JOINTS = ("with", "over", "of", "to", "as", "from",)
+JOINTS = ("with", "over", "of", "to", "as",)
 CONSTANTS = ("true", "false", "pi", "inf",)
 RESERVEDS = ("flow", "schedule",)
-SPECIALS = ("E", "grad", "warmup", "accepted", "iteration", "progress",)
+SPECIALS = ("E", "grad", "warmup", "accepted", "iteration", "progress", "weight", "stop", "from",
+            "keep",)
 BINDERS = ("sum", "prod", "max", "min", "mean", "integral",)
 KINDS = ("real", "positive", "angle", "complex", "spin",)
 MAKERS = ("torus", "box", "linspace", "logspace", "points", "load",)

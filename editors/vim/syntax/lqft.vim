@@ -20,13 +20,13 @@ syntax match lqftNumber /\.\d\+\%(_\d\+\)*\%([eE][-+]\=\d\+\)\=i\=/
 syntax match lqftNumber /[½∞⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]\+/
 
 " words:
-syntax match lqftDeclaration /\<\%(import\|param\|axis\|grid\|lattice\|field\|data\|def\|action\|observable\|symmetry\|loss\|kernel\|layer\|network\|sampler\|optimizer\|scan\|sample\|minimize\|keep\|report\|plot\|save\|print\)\>/
-syntax match lqftStatement /\<\%(repeat\|while\|for\|return\|accept\|monitor\|state\|warn\|reversible\|if\|then\|else\|weight\|stop\)\>/
-syntax match lqftJoint /\<\%(with\|over\|of\|to\|as\|from\)\>/
+syntax match lqftDeclaration /\<\%(import\|param\|axis\|grid\|lattice\|field\|data\|def\|action\|observable\|symmetry\|loss\|kernel\|layer\|network\|sampler\|optimizer\|scan\|sample\|minimize\|report\|plot\|save\|print\)\>/
+syntax match lqftStatement /\<\%(repeat\|while\|for\|return\|accept\|monitor\|state\|warn\|reversible\|if\|then\|else\)\>/
+syntax match lqftJoint /\<\%(with\|over\|of\|to\|as\)\>/
 syntax match lqftWordOperator /\<\%(and\|or\|not\|in\)\>/
 syntax match lqftConstant /\<\%(true\|false\|pi\|inf\)\>/
 syntax match lqftReserved /\<\%(flow\|schedule\)\>/
-syntax match lqftSpecial /\<\%(E\|grad\|warmup\|accepted\|iteration\|progress\)\>/
+syntax match lqftSpecial /\<\%(E\|grad\|warmup\|accepted\|iteration\|progress\|weight\|stop\|from\|keep\)\>/
 syntax match lqftBinder /\<\%(sum\|prod\|max\|min\|mean\|integral\)\>\ze\s*\[/
 syntax match lqftFunction /\<\%(exp\|expm1\|log\|log1p\|sin\|cos\|tan\|asin\|acos\|atan\|sinh\|cosh\|tanh\|asinh\|acosh\|atanh\|erf\|lgamma\|erfc\|digamma\|log_i0\|bessel_ratio\|softplus\|sigmoid\|sqrt\|abs\|sign\|floor\|round\|atan2\|pow\|mod\|min\|max\|Re\|Im\|conj\|arg\|sum\|prod\|mean\|volume\|size\|step\|extent\|position\|vary\|sites\|zeros\|identity\|window\|block\|coarse\|fine\|difference\|colour\|colours\|svd\|eigh\|cholesky\|solve\|logdet\|spread\|flat\|shaped\|normal\|uniform\|exponential\)\>\ze\s*(/
 syntax match lqftMaker /\<\%(torus\|box\|linspace\|logspace\|points\|load\)\>\ze\s*(/
