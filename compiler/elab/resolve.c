@@ -425,7 +425,10 @@ static void resolve_minimize(Resolver *r, const Decl *d) {
     for (int i = 0; i < d->nover; i++)
         if (d->over[i].name) vec_push(&r->locals, d->over[i].name);
     for (int i = 0; i < d->nsettings; i++) {
+        int mark = r->locals.n;
+        if (!strcmp(d->settings[i].name, "until")) vec_push(&r->locals, intern("objective"));
         if (!is_setting_word(&d->settings[i])) walk(r, d->settings[i].value);
+        r->locals.n = mark;
         vec_push(&r->locals, d->settings[i].name);
     }
     walk(r, d->value);

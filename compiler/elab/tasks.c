@@ -397,10 +397,12 @@ void plan_step(Elab *e, SampleTask *t) {
 /* State variables start from their initial expressions, with the fields (and earlier state
  * variables) replaced by their start. */
 void plan_start_states(Elab *e, SampleTask *t) {
+    Ref clock = ir_map(e->ir, 0, NULL, ir_const(e->ir, !t->minimizes && t->warmup > 0));   /* as in the first step */
     for (int i = 0; i < t->frame.states.n; i++) {
         const Value *init = t->frame.states.data[i].init;
         for (int p = 0; p < (init->u.num.complex ? 2 : 1); p++) {
             Ref r = ir_subst_arrays(e->ir, value_node(e, init, p), t->start.n, t->state_in.data, t->start.data);
+            if (t->clock_in) r = ir_subst_arrays(e->ir, r, 1, &t->clock_in, &clock);
             vec_push(&t->start, r);
         }
     }
