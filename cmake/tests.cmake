@@ -59,6 +59,8 @@ lqft_executable(test_interp lqft_compiler ir/test_interp.c)
 lqft_test(ir.interp quick 120 test_interp)
 lqft_executable(test_diff lqft_compiler ir/test_diff.c)
 lqft_test(ir.diff quick 120 test_diff)
+lqft_executable(test_calls lqft_compiler ir/test_calls.c)
+lqft_test(ir.calls quick 120 test_calls)
 lqft_executable(test_fuse lqft_compiler ir/test_fuse.c backend/kbuild.c backend/keval.c)
 lqft_test(ir.fuse quick 120 test_fuse)
 
@@ -66,8 +68,8 @@ lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c bac
 lqft_test(backend.llvm quick 300 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
 
-lqft_executable(test_calls lqft_compiler backend/test_calls.c)
-lqft_test(backend.calls quick 120 test_calls)
+lqft_executable(test_native_calls lqft_compiler backend/test_calls.c)
+lqft_test(backend.calls quick 120 test_native_calls)
 
 lqft_executable(test_object lqft_compiler backend/test_object.c backend/kbuild.c)
 lqft_test(backend.object quick 120 test_object)
