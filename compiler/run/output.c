@@ -127,6 +127,37 @@ static void print_rows(const Table *t, FILE *out) {
     }
 }
 
+/* The text of an objective, on one line and not too long. */
+static const char *objective_text(const RunResult *r, const SampleData *d) {
+    Text t = {0};
+    ast_print_expr(d->task->decl->value, &t);
+    const char *s = arena_printf(r->arena, "%.70s%s", t.s, t.n > 70 ? "…" : "");
+    text_free(&t);
+    return s;
+}
+
+static int64_t numbers_found(const SampleTask *t) {
+    int64_t n = 0;
+    for (int i = 0; i < t->target.n; i++) n += t->minimized[i]->n;
+    return n;
+}
+
+/* Did it end by `until`, or by a `stop` of its method? */
+static bool ended_early(const SampleData *d) { return d->draws < d->task->draws && !d->interrupted; }
+
+static void print_minimized(const RunResult *r, const SampleData *d, FILE *out) {
+    const SampleTask *t = d->task;
+    const Series *f = &d->stats[0];
+    fprintf(out, "%s: %s over ", objective_text(r, d), t->method);
+    if (t->target.n == 1) fprintf(out, "%s", t->target.names[0]);
+    else fprintf(out, "%d arrays", t->target.n);
+    fprintf(out, " (%lld number%s), %lld iteration%s%s", (long long)numbers_found(t), numbers_found(t) == 1 ? "" : "s", (long long)d->draws,
+            d->draws == 1 ? "" : "s", ended_early(d) ? ", ended by its condition" : "");
+    if (d->draws > 0) fprintf(out, ", objective %.6g … %.6g", f->data[0], f->data[d->draws - 1]);
+    if (d->seconds > 0) fprintf(out, ", %.3g/s", (double)d->draws / d->seconds);
+    fprintf(out, "%s\n", d->interrupted ? " (interrupted)" : "");
+}
+
 static const char *const notice_words[] = {[NOTICE_REMARK] = "note", [NOTICE_WARNING] = "warning", [NOTICE_FAILED] = "failed"};
 
 static void print_sample(const RunResult *r, const SampleData *d, FILE *out) {
@@ -146,14 +177,21 @@ static void print_sample(const RunResult *r, const SampleData *d, FILE *out) {
 /* What the user's sampler watches: not the hidden names, which have a point. */
 static bool is_shown(const SampleData *d, int monitor) {
     const char *name = d->task->frame.monitors.data[monitor].name;
-    return strncmp(name, "accept.", 7) != 0 && strncmp(name, "warn.", 5) != 0;
+    return strncmp(name, "accept.", 7) != 0 && strncmp(name, "warn.", 5) != 0 && strcmp(name, "stop.now") != 0 &&
+           !(d->task->minimizes && monitor == 0);       /* the objective has a place of its own */
+}
+
+/* A minimisation converges: the last value says more than the mean. */
+static Mean monitor_value(const SampleData *d, int monitor) {
+    if (!d->task->minimizes) return monitor_mean(d, monitor);
+    return (Mean){d->draws ? d->stats[monitor].data[d->draws - 1] : NAN, 0};
 }
 
 static void print_monitors(const RunResult *r, const SampleData *d, FILE *out) {
-    const char *before = "  monitored: ";
+    const char *before = d->task->minimizes ? "  at the end: " : "  monitored: ";
     for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
         if (!is_shown(d, i)) continue;
-        Mean m = monitor_mean(d, i);
+        Mean m = monitor_value(d, i);
         fprintf(out, "%s%s = %s", before, d->task->frame.monitors.data[i].name, format_value_error(r->arena, m.value, m.error));
         before = ", ";
     }
@@ -169,7 +207,8 @@ void output_table(const RunResult *r, FILE *out) {
     }
     vec_free(&t.rows);
     for (int i = 0; i < r->samples.n; i++) {
-        print_sample(r, r->samples.data[i], out);
+        if (r->samples.data[i]->task->minimizes) print_minimized(r, r->samples.data[i], out);
+        else print_sample(r, r->samples.data[i], out);
         print_monitors(r, r->samples.data[i], out);
     }
     for (int i = 0; i < r->diagnostics.n; i++) {
@@ -246,7 +285,7 @@ static json_t *monitors_json(const SampleData *d) {
     json_t *o = json_object();
     for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
         if (!is_shown(d, i)) continue;
-        Mean m = monitor_mean(d, i);
+        Mean m = monitor_value(d, i);
         json_t *one = json_object();
         json_object_set_new(one, "value", number(m.value));
         json_object_set_new(one, "error", number(m.error));
@@ -301,6 +340,25 @@ static json_t *sample_json(const SampleData *d) {
     return o;
 }
 
+static json_t *minimized_json(const RunResult *r, const SampleData *d) {
+    json_t *o = json_object(), *over = json_array();
+    const Series *f = &d->stats[0];
+    for (int i = 0; i < d->task->target.n; i++) json_array_append_new(over, text(d->task->target.names[i]));
+    json_object_set_new(o, "objective", text(objective_text(r, d)));
+    json_object_set_new(o, "method", text(d->task->sampler));
+    json_object_set_new(o, "over", over);
+    json_object_set_new(o, "numbers", json_integer(numbers_found(d->task)));
+    json_object_set_new(o, "iterations", json_integer(d->draws));
+    json_object_set_new(o, "ended_early", json_boolean(ended_early(d)));
+    json_object_set_new(o, "first", d->draws ? number(f->data[0]) : json_null());
+    json_object_set_new(o, "last", d->draws ? number(f->data[d->draws - 1]) : json_null());
+    json_object_set_new(o, "monitors", monitors_json(d));
+    json_object_set_new(o, "seconds", number(d->seconds));
+    json_object_set_new(o, "compile_seconds", number(d->compile_seconds));
+    json_object_set_new(o, "interrupted", json_boolean(d->interrupted));
+    return o;
+}
+
 static json_t *timing_json(const RunResult *r) {
     double compile = 0, warmup = 0, sampling = 0, cpu = 0;
     for (int i = 0; i < r->samples.n; i++) {
@@ -321,7 +379,12 @@ static json_t *timing_json(const RunResult *r) {
 
 void output_json(const RunResult *r, FILE *out) {
     json_t *o = json_object(), *samples = json_array(), *files = json_array();
-    for (int i = 0; i < r->samples.n; i++) json_array_append_new(samples, sample_json(r->samples.data[i]));
+    json_t *minimized = json_array();
+    for (int i = 0; i < r->samples.n; i++) {
+        const SampleData *d = r->samples.data[i];
+        if (d->task->minimizes) json_array_append_new(minimized, minimized_json(r, d));
+        else json_array_append_new(samples, sample_json(d));
+    }
     for (int i = 0; i < r->files.n; i++) json_array_append_new(files, text(r->files.data[i]));
     json_object_set_new(o, "program", text(r->options->path));
     json_object_set_new(o, "params", params_json(r->model));
@@ -329,6 +392,8 @@ void output_json(const RunResult *r, FILE *out) {
     json_object_set_new(o, "report", reports_json(r));
     json_object_set_new(o, "diagnostics", diagnostics_json(r));
     json_object_set_new(o, "sample", samples);
+    if (json_array_size(minimized)) json_object_set_new(o, "minimize", minimized);
+    else json_decref(minimized);
     json_object_set_new(o, "timing", timing_json(r));
     json_object_set_new(o, "files", files);
     json_dumpf(o, out, JSON_INDENT(2));

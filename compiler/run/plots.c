@@ -81,7 +81,7 @@ static void draw_history(Drawing *d, const PlotCurve *c) {
         const char *label = data->chains == 1 ? c->label : arena_printf(d->arena, "%s, chain %lld", c->label, (long long)chain);
         add(d, (Curve){label, CURVE_LINE, x, y, NULL, s->draws});
     }
-    d->figure.xlabel = "draw", d->figure.ylabel = c->label;
+    d->figure.xlabel = c->sample->minimizes ? "iteration" : "draw", d->figure.ylabel = c->label;
 }
 
 /* The only index set of this size, when it is a grid: a measured array does not say
