@@ -415,7 +415,7 @@ Over ast_over(Parse *p, Expr *what, Expr *type)
         o.binds = binds_of_index(p, what), o.nbinds = what->nbinds;
     } else if (what->kind == EX_NAME) {
         o.name = what->name;
-    } else if (what->kind == EX_MEMBER && !type) {
+    } else if (!type && (what->kind == EX_MEMBER || (what->kind == EX_INDEX && what->a->kind == EX_MEMBER))) {
         o.of = what;
     } else if (what->kind != EX_ERROR && !p->failed) {
         Diag *d = diag_error(p->sink, "E0334", what->at, "this cannot be minimised over");
