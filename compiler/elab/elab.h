@@ -163,11 +163,12 @@ typedef struct Network {
     const Value *f;
     Variables    weights;
     bool         ready;           /* applied once: all weights are known */
+    Span         first;           /* where that was */
     bool         changed;         /* this application has other weights, which was said */
 } Network;
 
 /* A network being applied: which weight comes next, and what the layers around are called. */
-typedef struct NetFrame { Network *net; int next, layers; const char *path; } NetFrame;
+typedef struct NetFrame { Network *net; int next, layers; const char *path; Span at; } NetFrame;
 
 typedef struct FieldInfo {
     const char *name;
@@ -332,7 +333,7 @@ const Value *elab_grad(Elab *e, Env *env, const Expr *call);
 
 /* ---- network.c: layers, networks, weights ---- */
 void elab_network(Elab *e, const Decl *d);                      /* declares it */
-const Value *layer_with(Elab *e, const Value *f, Env *env);     /* a layer whose settings are bound */
+const Value *layer_with(Elab *e, const Value *f, Env *env, Span at);   /* a layer whose settings are bound, at this place */
 const Value *layer_apply(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at, Span at);
 const Value *function_compose(Elab *e, const Value *first, const Value *second, Span at);
 const Value *function_power(Elab *e, const Value *f, const Value *times, Span at);

@@ -34,6 +34,12 @@ Diag *elab_error(Elab *e, const char *code, Span at, const char *fmt, ...) {
         Span call = e->call_at[e->ncalls - 1];
         if (call.hi > 0 && (call.file != at.file || call.lo > at.hi || call.hi < at.lo))
             diag_label(&e->front->sink, d, call, "in this use");
+        /* In a library used by a library: the place in the file of the first call, which the user wrote. */
+        for (int k = e->ncalls - 2; k >= 0 && call.file != e->call_at[0].file && at.file != e->call_at[0].file; k--) {
+            if (e->call_at[k].file != e->call_at[0].file) continue;
+            diag_label(&e->front->sink, d, e->call_at[k], "from here");
+            break;
+        }
     }
     return d;
 }
@@ -268,7 +274,7 @@ static const Value *call_decl(Elab *e, const Value *f, int n, const Value *const
     e->call_at[e->ncalls++] = at;
     e->depth++;
     env = elab_bind_options(e, env, d, nopts, opts, opt_values, at);
-    const Value *v = !env ? value_error() : d->kind == DC_LAYER ? layer_with(e, f, env) : d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
+    const Value *v = !env ? value_error() : d->kind == DC_LAYER ? layer_with(e, f, env, at) : d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
     e->depth--;
     e->ncalls--;
     if (v->kind == VK_TUPLE || v->kind == VK_ERROR || v->kind == VK_FUNC || v->kind == VK_DIST) return v;

@@ -35,8 +35,8 @@ const Value *variable_value(const Variable *v) { return v->now ? v->now : v->in;
 
 /* ---- layers ------------------------------------------------------------------------------- */
 
-const Value *layer_with(Elab *e, const Value *f, Env *env) {
-    Value *v = function_value(e, FN_LAYER, f->u.func.decl->name, f->origin);
+const Value *layer_with(Elab *e, const Value *f, Env *env, Span at) {
+    Value *v = function_value(e, FN_LAYER, f->u.func.decl->name, at);
     v->u.func.decl = f->u.func.decl;
     v->u.func.env = env;
     return v;
@@ -104,7 +104,7 @@ static const Value *apply_layer(Elab *e, const Value *f, int n, const Value *con
         inner.layers = 0;
         e->net = &inner;
     }
-    e->call_at[e->ncalls++] = at;
+    e->call_at[e->ncalls++] = f->origin;               /* pool(2), where it was written */
     e->depth++;
     const Value *v = d->has_body ? elab_block(e, env, &d->body) : elab_expr(e, env, d->value);
     e->depth--;
@@ -123,7 +123,8 @@ static const Value *weight_changed(Elab *e, const NetFrame *f, const Variable *w
     if (w) d = elab_error(e, "E0331", at, "the network `%s` is applied to arrays of different shapes: its weight `%s` is %s here, and was %s",
                           f->net->name, name, value_describe(e, init), value_describe(e, w->in));
     else d = elab_error(e, "E0331", at, "the network `%s` has more weights here than where it was applied first", f->net->name);
-    diag_label(&e->front->sink, d, f->net->at, "declared here");
+    diag_label(&e->front->sink, d, f->at, "applied here");
+    if (f->net->first.lo != f->at.lo) diag_label(&e->front->sink, d, f->net->first, "applied first here");
     diag_help(&e->front->sink, d, "a network has one set of weights; declare another one for arrays of another shape");
     return value_error();
 }
@@ -184,13 +185,16 @@ static const Value *single_number(Elab *e, const Value *v, Span at) {
 
 static const Value *apply_network(Elab *e, const Value *f, int n, const Value *const *args, const Span *arg_at, Span at) {
     Network *net = f->u.func.network;
-    NetFrame frame = {.net = net, .path = ""}, *outer = e->net;
+    NetFrame frame = {.net = net, .path = "", .at = at}, *outer = e->net;
     e->net = &frame;
     net->changed = false;
+    e->call_at[e->ncalls++] = at;
     const Value *v = elab_call(e, net->f, n, args, arg_at, 0, NULL, NULL, at);
+    e->ncalls--;
     e->net = outer;
     if (v->kind == VK_ERROR) return v;
     if (net->ready && frame.next != net->weights.n) return weight_changed(e, &frame, NULL, "", v, at);
+    if (!net->ready) net->first = at;
     net->ready = true;
     return single_number(e, v, at);
 }
