@@ -289,6 +289,8 @@ void  ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out);
 void ll_lanes_begin(Nest *z);
 void ll_lanes_choose(Nest *z);
 Sym  ll_lane_axis(const Nest *z);
+/* Rows of a task: whole vectors. */
+int64_t ll_lanes_rows(const Nest *z);
 /* The coefficient of the axis along which lanes differ; 0: alike for all. */
 int64_t ll_lane_coef(const Nest *z, Aff a);
 /* Is a read, in this segment, one vector of neighbours in memory? */

@@ -12,7 +12,15 @@
  * be: a row ends with single elements then, and `kept` is not taken. */
 #include "llvm_emit.h"
 
-Sym ll_lane_axis(const Nest *z) { return (Sym)(z->mode == LANES_KEPT ? z->k->rank - z->k->roots[0].nred - 1 : z->k->rank - 1); }
+/* The last axis that reductions keep; negative: none is kept. */
+static int kept_axis(const KKernel *k) {
+    int nred = 0;
+    for (int i = 0; i < k->nroots; i++)
+        if (k->roots[i].nred > nred) nred = k->roots[i].nred;
+    return k->rank - nred - 1;
+}
+
+Sym ll_lane_axis(const Nest *z) { return (Sym)(z->mode == LANES_KEPT ? kept_axis(z->k) : z->k->rank - 1); }
 
 /* The coefficient of the axis along which lanes differ; 0: alike for all. */
 int64_t ll_lane_coef(const Nest *z, Aff a) { return z->mode == LANES_ALIKE ? 0 : aff_coef(z->f->p->ir, a, ll_lane_axis(z)); }
@@ -56,7 +64,7 @@ static bool updates_in_place(const Nest *z) {
     return false;
 }
 
-/* Reads that would be made lane by lane. */
+/* Reads and stores that would be made lane by lane. */
 static int scattered_reads(Nest *z, LaneMode mode) {
     const Func *f = z->f;
     LaneMode was = z->mode;
@@ -69,16 +77,19 @@ static int scattered_reads(Nest *z, LaneMode mode) {
         for (int d = 0; d < NODE(f->p->ir, r)->nidx; d++) varies |= ll_lane_coef(z, NIDX(f->p->ir, r, d)->aff) != 0;
         n += varies && (mode == LANES_PARTS || !goes_along(z, r));
     }
+    for (int i = 0; i < z->k->nroots; i++) n += mode != LANES_ROW && z->k->roots[i].nred == 0;
     z->mode = was;
     return n;
 }
 
+/* Some roots may be no reductions; all reductions keep the same axes. */
 static bool may_keep(const Nest *z) {
     const KKernel *k = z->k;
-    int nred = k->roots[0].nred, axis = k->rank - nred - 1;
+    int axis = kept_axis(k), nred = k->rank - axis - 1;
     for (int i = 0; i < k->nroots; i++)
-        if (k->roots[i].nred != nred) return false;
-    if (nred == 0 || axis < 0 || k->ext[axis] < REDUCE_PARTS || (axis == 0 && (z->from || z->sweep))) return false;
+        if (k->roots[i].nred && k->roots[i].nred != nred) return false;
+    if (k->only.test && !k->only.everywhere) return false;       /* points may be left out along that axis */
+    if (nred == 0 || axis < 0 || k->ext[axis] < REDUCE_PARTS || (axis == 0 && z->sweep)) return false;
     return k->ext[axis] % REDUCE_PARTS == 0 || !updates_in_place(z);
 }
 
@@ -121,4 +132,10 @@ void ll_lanes_choose(Nest *z) {
     z->mode = mode;
     if (mode == LANES_ROW) z->overlap = z->length % REDUCE_PARTS && !updates_in_place(z);
     if (mode == LANES_KEPT) z->range[ll_lane_axis(z)].hi -= REDUCE_PARTS - 1;
+}
+
+int64_t ll_lanes_rows(const Nest *z) {
+    int64_t rows = z->k->rows_per_task;
+    bool kept = z->mode == LANES_KEPT && ll_lane_axis(z) == 0;
+    return kept ? (rows + REDUCE_PARTS - 1) / REDUCE_PARTS * REDUCE_PARTS : rows;
 }

@@ -401,11 +401,11 @@ static Cuts vector_cuts(Nest *z) {
 /* ---- roots --------------------------------------------------------------------------------------- */
 
 /* A buffer that is not split: the lanes lie apart. */
-static void store_lanes(Nest *z, int buf, Val v, Val address) {
+static void store_lanes(Nest *z, int buf, Val v, Val address, int64_t apart) {
     Unit *u = z->f->u;
     v = ll_as_vector(u, v);
     for (unsigned l = 0; l < u->lanes; l++)
-        l_store(u, LLVMBuildExtractElement(u->b, v, l_int32(u, l), ""), buf_at(z->f, buf, address, l_int(u, l * z->apart)), (unsigned)buf_bytes(z->f, buf));
+        l_store(u, LLVMBuildExtractElement(u->b, v, l_int32(u, l), ""), buf_at(z->f, buf, address, l_int(u, l * apart)), (unsigned)buf_bytes(z->f, buf));
 }
 
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
@@ -413,11 +413,13 @@ static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Unit *u = f->u;
     bool row = z->mode == LANES_PARTS && naxes == z->k->rank;
     bool along = (z->mode == LANES_ROW && naxes == z->k->rank) || z->mode == LANES_KEPT;
+    int64_t apart = z->apart;                  /* in memory */
     bool lone = buf_lone(f, root->buf) && !row && !along;
     Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
     v = l_convert(u, ll_as_real(u, v), buf_number(f, root->buf));
-    if (row && !buf_split(f, root->buf)) return store_lanes(z, root->buf, v, address);
+    for (int a = (int)ll_lane_axis(z) + 1; z->mode == LANES_KEPT && a < naxes; a++) apart *= z->k->ext[a];
+    if ((row && !buf_split(f, root->buf)) || (along && apart > 1)) return store_lanes(z, root->buf, v, address, apart);
     if (!lone) v = ll_as_vector(u, v);
     else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
     l_store(u, v, address, row ? buf_vector_align(f, root->buf) : buf_align(f, root->buf));
@@ -827,11 +829,11 @@ static void emit_row(Nest *z) {
     z->depth = inner;
 }
 
-/* Eight neighbours of the axis of lanes at a time; the last ones overlap those before. */
-static Val kept_place(Nest *z, Val group) {
+/* Eight neighbours of the axis of lanes from a place on; the last ones overlap those before. */
+static Val kept_place(Nest *z, Val at) {
     Unit *u = z->f->u;
     int64_t n = z->k->ext[ll_lane_axis(z)];
-    Val at = l_mul(u, group, REDUCE_PARTS), last = l_int(u, n - REDUCE_PARTS);
+    Val last = l_int(u, n - REDUCE_PARTS);
     return n % REDUCE_PARTS ? l_select(u, l_compare(u, LLVMIntSLT, at, last), at, last) : at;
 }
 
@@ -885,7 +887,8 @@ static void emit_axis(Nest *z, int axis) {
     z->block[axis] = z->here;
     bool some = z->from && axis == 0, kept = z->mode == LANES_KEPT && (Sym)axis == ll_lane_axis(z);
     if (kept) {
-        l = ll_loop_begin(f, 0, (z->k->ext[axis] + REDUCE_PARTS - 1) / REDUCE_PARTS, "axis");
+        some = true;
+        l = ll_loop_open(f, z->from && axis == 0 ? z->from : l_int(f->u, 0), "axis");
         z->axis[axis] = kept_place(z, l.i);
     } else if (once) ll_next_block(f, "axis");
     else if (some) l = ll_loop_open(f, z->from, "axis"), z->axis[axis] = l.i;
@@ -899,8 +902,9 @@ static void emit_axis(Nest *z, int axis) {
     if (some_points) case_end(z, &c);
     bands_end(z, axis);
     l_goto_end(f->u, z->here);
-    Val next = some ? l_add(f->u, l.i, l_int(f->u, 1)) : NULL;
-    if (some) ll_loop_close(f, &l, next, l_compare(f->u, LLVMIntSLT, next, z->end));
+    Val next = some ? l_add(f->u, l.i, l_int(f->u, kept ? REDUCE_PARTS : 1)) : NULL;
+    Val end = z->from && axis == 0 ? z->end : l_int(f->u, z->k->ext[axis]);
+    if (some) ll_loop_close(f, &l, next, l_compare(f->u, LLVMIntSLT, next, end));
     else if (!once) ll_loop_end(f, &l);
     z->here = l_here(f->u);
     z->depth = axis;
@@ -966,11 +970,14 @@ static BasicBlock skip_choice(Nest *z) {
     return after;
 }
 
-/* All rows, or those from z->from to z->end. */
-static void emit_nest(Nest *z) {
+static void nest_open(Nest *z) {
     z->here = ll_next_block(z->f, z->k->name ? z->k->name : "kernel");
     order_nodes(z);
     ll_lanes_choose(z);
+}
+
+/* All rows, or those from z->from to z->end. */
+static void emit_nest(Nest *z) {
     BasicBlock after = skip_choice(z);
     emit_axis(z, 0);
     if (after) {
@@ -1010,11 +1017,14 @@ static void kernel_in_tasks(Func *f, const KKernel *k) {
     ll_task_begin(&t, f, k->name ? k->name : "kernel", NULL, 0);
     Nest z;
     nest_begin(&z, &t.inner, k);
-    z.from = l_mul(u, t.index, k->rows_per_task);
-    Val end = l_add(u, z.from, l_int(u, k->rows_per_task)), last = l_int(u, k->ext[0]);
+    nest_open(&z);
+    l_goto_end(u, z.here);
+    int64_t rows = ll_lanes_rows(&z);
+    z.from = l_mul(u, t.index, rows);
+    Val end = l_add(u, z.from, l_int(u, rows)), last = l_int(u, k->ext[0]);
     z.end = l_select(u, l_compare(u, LLVMIntSLT, end, last), end, last);
     emit_nest(&z);
-    ll_task_end(&t, l_int(u, k->tasks));
+    ll_task_end(&t, l_int(u, (k->ext[0] + rows - 1) / rows));
     combine_bands(f, k);
 }
 
@@ -1030,6 +1040,7 @@ void ll_kernel(Func *f, const KKernel *k) {
     }
     Nest z;
     nest_begin(&z, f, k);
+    nest_open(&z);
     emit_nest(&z);
 }
 

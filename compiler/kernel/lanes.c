@@ -23,8 +23,9 @@ enum {
 /* In operations on all lanes of eight replicas, and on the eight parts of one. */
 typedef struct Price { double replicas, sites, scattered, calls, moves; } Price;   /* calls: of one replica alone; moves: to it from several */
 
-/* Reads that differ from lane to lane otherwise than along the row. */
-static int scattered_reads(ScalarWalk *w, const KKernel *k) {
+/* Reads that differ from lane to lane otherwise than along the row; in plain buffers rows may
+ * be of any length. */
+static int scattered_reads(ScalarWalk *w, const KKernel *k, bool plain) {
     const Ir *ir = w->ir;
     Ref roots[64];
     int n = 0, inner = k->rank - 1;
@@ -39,7 +40,7 @@ static int scattered_reads(ScalarWalk *w, const KKernel *k) {
         for (int d = 0; d <= last; d++) {
             int64_t c = aff_coef(ir, NIDX(ir, r, d)->aff, (Sym)inner);
             varies |= c != 0;
-            row &= d < last ? c == 0 : c == 1 && aff_get(ir, NIDX(ir, r, d)->aff)->n == 1 && NDIM(ir, NARG(ir, r, 0), d) == k->ext[inner];
+            row &= d < last ? c == 0 : c == 1 && (plain || (aff_get(ir, NIDX(ir, r, d)->aff)->n == 1 && NDIM(ir, NARG(ir, r, 0), d) == k->ext[inner]));
         }
         n += varies && !row;
     }
@@ -49,11 +50,11 @@ static int scattered_reads(ScalarWalk *w, const KKernel *k) {
 static void price_kernel(const KProgram *p, ScalarWalk *w, const KKernel *k, double times, Price *out) {
     double n = times * kernel_points(k, false), flops = kernel_cost(p, k).flops + 2;      /* and a store or a sum */
     out->replicas += n * flops;
-    if (k->rank == 0 || reduce_parts(k->ext[k->rank - 1]) == 1) {
+    if (k->rank == 0 || (p->plain ? k->ext[k->rank - 1] < FULL_LANES : reduce_parts(k->ext[k->rank - 1]) == 1)) {
         out->sites += n * flops;
         return;
     }
-    int scattered = scattered_reads(w, k);
+    int scattered = scattered_reads(w, k, p->plain);
     n = times * kernel_points(k, true);
     out->sites += n / FULL_LANES * (flops + scattered * SCATTERED_COST);
     if (scattered) out->scattered += n;

@@ -218,6 +218,17 @@ static void beside(int64_t m, int64_t n) {
     output(ir_map(ir, 1, DIMS(m), at2(y, ax(0, 0), IX_EXACT, aff_const(ir, 1), IX_EXACT)));
 }
 
+/* Sums over a batch and what they are made of, kept axis first: large enough for threads to share. */
+static void beside_batch(int64_t units, int64_t batch) {
+    Ref x = matrix(batch, units), w = matrix(units, units), y = product(x, w);
+    Ref term = mul(at2(y, ax(1, 0), IX_EXACT, ax(0, 0), IX_EXACT), fun(SC_TANH, at2(x, ax(1, 0), IX_EXACT, ax(0, 0), IX_EXACT)));
+    output(ir_reduce(ir, SC_ADD, 1, 1, DIMS(units, batch), term));
+    output(ir_reduce(ir, SC_MAX, 1, 1, DIMS(units, batch), add(term, term)));
+    output(map2(units, batch, fun(SC_EXP, term)));
+}
+static void beside_batch_64(void) { beside_batch(64, 500); }
+static void beside_batch_19(void) { beside_batch(19, 320); }
+
 static void beside_16(void) { beside(3, 16); }
 static void beside_24(void) { beside(5, 24); }
 static void beside_19(void) { beside(4, 19); }
@@ -242,7 +253,7 @@ static const struct { const char *name; void (*build)(void); } cases[] = {
     CASE(contract_plain), CASE(contract_alone), CASE(contract_shared), CASE(contract_constants), CASE(contract_number),
     CASE(convolution), CASE(scatter), CASE(take), CASE(put), CASE(svd), CASE(eigh), CASE(cholesky), CASE(solve), CASE(logdet),
     CASE(broken), CASE(loop_direct), CASE(loop_mixed), CASE(loop_nested), CASE(loop_places), CASE(beside_16), CASE(beside_24),
-    CASE(beside_19), CASE(beside_8), CASE(beside_7), CASE(beside_sweep),
+    CASE(beside_19), CASE(beside_8), CASE(beside_7), CASE(beside_batch_64), CASE(beside_batch_19), CASE(beside_sweep),
 };
 enum { NCASES = LQ_COUNT(cases), MOST_LANES = 16, SEED = 7, STEP = 3 };
 
