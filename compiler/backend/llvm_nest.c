@@ -668,7 +668,7 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     ll_keep_segment(z, from);
     l_goto_end(f->u, z->here);
     if (end - from == 1) {
-        z->last = z->first && !z->across && from > 0 && end == z->length;
+        z->last = z->first && z->mode == LANES_ALIKE && from > 0 && end == z->length;
         emit_point(z);
         z->last = false;
         l_goto_end(f->u, z->here);

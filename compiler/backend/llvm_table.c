@@ -11,7 +11,7 @@
 /* Eight double or sixteen single precision numbers in a vector. */
 static bool fits(const Nest *z) {
     const Unit *u = z->f->u;
-    bool vectors = z->across || !u->sites, full = u->lanes == (u->real == u->f64 ? 8u : 16u);
+    bool vectors = z->mode == LANES_PARTS || !u->sites, full = u->lanes == (u->real == u->f64 ? 8u : 16u);
     return vectors && full && strstr(u->features, "+avx512f");
 }
 
