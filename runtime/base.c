@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <string.h>
 
 enum { ALIGN = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 8 << 20 };
@@ -43,10 +44,15 @@ void *lq_realloc(void *p, size_t size)
     return q;
 }
 
+/* Large room lies in large pages, where the system has some: sweeps go through many rows at a
+ * time, more than there are entries for small pages in the tables of a core. */
 void *lq_alloc_room(size_t bytes)
 {
+    enum { LARGE_PAGE = 1 << 21 };
     void *p = NULL;
-    if (bytes > PTRDIFF_MAX - 64 || posix_memalign(&p, 64, bytes ? (bytes + 63) / 64 * 64 : 64)) return NULL;
+    size_t align = bytes >= LARGE_PAGE ? LARGE_PAGE : 64;
+    if (bytes > PTRDIFF_MAX - LARGE_PAGE || posix_memalign(&p, align, bytes ? (bytes + 63) / 64 * 64 : 64)) return NULL;
+    if (bytes >= LARGE_PAGE) madvise(p, bytes, MADV_HUGEPAGE);
     return p;
 }
 

@@ -120,7 +120,7 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
         if (s[i].kind != KS_LOOP) continue;
         const KLoop *l = &s[i].u.loop;
         put(k, l->loop), put(k, (uint64_t)l->trip), put(k, (uint64_t)l->active);
-        put(k, (uint64_t)l->sweep.radius), put(k, (uint64_t)l->sweep.wave), put(k, (uint64_t)l->sweep.cut), put(k, (uint64_t)l->ncarry);
+        put(k, (uint64_t)l->sweep.radius), put(k, (uint64_t)l->sweep.wave), put(k, (uint64_t)l->sweep.cut), put(k, l->sweep.pairs), put(k, (uint64_t)l->ncarry);
         for (int j = 0; j < l->ncarry; j++) put(k, (uint64_t)l->carry[j].cur), put(k, (uint64_t)l->carry[j].next);
         put_statements(k, p, w, l->body, l->nbody);
     }

@@ -95,8 +95,11 @@ typedef struct Stream {
     Ref     read;
     int     leader;                    /* number of the foremost read; itself: loads */
     int64_t k, step;                   /* constant of its address; advance per iteration */
+    int64_t along;                     /* the part of k that is not the first index's */
     int     lag;
     StreamPast past;                   /* of a leader */
+    const struct Stream *twin;         /* a leader of the other row of a pair, which had it */
+    int     twin_lag;                  /* so many iterations ago; or NULL */
 } Stream;
 
 /* Accumulators of a reduction, in stack slots: of the part of a row that is being summed,
@@ -151,6 +154,8 @@ typedef struct Nest {
     Val   opening[LL_MOST_KEPT];       /* the same at the first point of the row */
     bool  last;                        /* the last point of the row is being made, by itself */
     ScalarWalk *first;                 /* scalars that the first points of rows want, or NULL */
+    struct Nest *twin;                 /* the next row of a sweep, made together with this one */
+    Val  *value;                       /* of a twin: what Func.value is while it is emitted */
 } Nest;
 
 /* Where an index points after its mode.  While the number of turns is known, it is
@@ -217,6 +222,9 @@ Val  ll_part_rows(Func *f, int64_t rows);
 void ll_kernel(Func *f, const KKernel *k);
 /* One row of it; code that does not depend on the row goes into row->outside. */
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
+/* Two rows that follow each other, point by point; of a kernel without reductions, random
+ * numbers, or more than two axes. */
+void ll_kernel_pair(Func *f, const KKernel *k, const Row *row, const Row *next);
 
 /* Before the first row: what the kernel hands on to the next one. */
 void ll_kernel_fill(Func *f, const KKernel *k, const Row *row);
@@ -302,6 +310,8 @@ Val  ll_read(Nest *z, Ref r, int level);
 bool ll_is_row_read(const Nest *z, Ref r);
 /* Finds the reads of this segment that follow others within MAX_LAG iterations. */
 void ll_streams_find(Nest *z);
+/* The streams of two rows that are made together: which follow one of the other row? */
+void ll_streams_pair(Nest *z, Nest *next);
 /* In front of the loop, whose axis stands at its first value: the past of leaders. */
 void ll_streams_begin(Nest *z, StreamPast *first);
 /* At the head of the loop. */

@@ -635,16 +635,43 @@ static bool emit_pair(Nest *z, Ref r, Ref s) {
     return true;
 }
 
-/* Code of one point: all values first, then all stores, for buffers updated in place. */
-static void emit_point(Nest *z) {
+static void exchange_values(Nest *z) {
+    Val *v = z->f->value;
+    z->f->value = z->value;
+    z->value = v;
+}
+
+/* Emission goes on in the twin, where z stands. */
+static Nest *twin_begin(Nest *z) {
+    Nest *t = z->twin;
+    int inner = z->k->rank - 1;
+    if (!t) return NULL;
+    t->here = z->here, t->depth = z->depth;
+    memcpy(t->block, z->block, sizeof t->block);
+    t->axis[inner] = z->axis[inner], t->range[inner] = z->range[inner];
+    exchange_values(t);
+    return t;
+}
+
+static void twin_end(Nest *z) {
+    exchange_values(z->twin);
+    z->here = z->twin->here;
+}
+
+/* The nodes at the level of points, or all at those outside. */
+static void emit_nodes(Nest *z, bool points) {
     Func *f = z->f;
-    int rank = z->k->rank;
     for (int i = 0; i < f->order.n; i++) {
         Ref r = f->order.data[i];
-        if (f->level[r] != rank) continue;
-        if (i + 1 < f->order.n && emit_pair(z, r, f->order.data[i + 1])) i++;
+        if ((f->level[r] == z->k->rank) != points) continue;
+        if (points && i + 1 < f->order.n && emit_pair(z, r, f->order.data[i + 1])) i++;
         else f->value[r] = ll_node(z, r);
     }
+}
+
+static void emit_roots(Nest *z) {
+    Func *f = z->f;
+    int rank = z->k->rank;
     for (int i = 0; i < z->k->nroots; i++) {
         const KRoot *root = &z->k->roots[i];
         ll_at_level(z, rank);
@@ -653,8 +680,17 @@ static void emit_point(Nest *z) {
         else if (z->mode == LANES_ROW) accumulate_lanes(z, root, z->sum[i].row, v);
         else accumulate(z, root, z->sum[i].row, v, wide_rows(z));
     }
+}
+
+/* Code of one point: all values first, then all stores, for buffers updated in place. */
+static void emit_point(Nest *z) {
+    Nest *t;
+    emit_nodes(z, true);
+    if ((t = twin_begin(z))) emit_nodes(t, true), twin_end(z);
+    emit_roots(z);
+    if ((t = twin_begin(z))) emit_roots(t), twin_end(z);
     ll_keep_point(z);
-    if (rank > 0) end_point(z);
+    if (z->k->rank > 0) end_point(z);
 }
 
 static void emit_segment(Nest *z, int64_t from, int64_t end) {
@@ -663,6 +699,7 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
     z->range[inner] = (Range){from, end - 1};
     z->axis[inner] = l_int(f->u, from);
     z->nstreams = 0;
+    if (z->twin) z->twin->nstreams = 0;
     parts_begin(z, from);
     l_goto_end(f->u, z->here);
     ll_keep_segment(z, from);
@@ -675,19 +712,28 @@ static void emit_segment(Nest *z, int64_t from, int64_t end) {
         ll_keep_advance(z, false);
         return;
     }
-    StreamPast first[MAX_READS];
+    StreamPast first[MAX_READS], after[MAX_READS];
+    Nest *t;
     ll_streams_find(z);
     ll_streams_begin(z, first);
+    if ((t = twin_begin(z))) {
+        ll_streams_find(t);
+        ll_streams_begin(t, after);
+        ll_streams_pair(z, t);
+        twin_end(z);
+    }
     l_goto_end(f->u, z->here);
     Loop l = ll_loop_begin(f, from, end, "point");
     ll_streams_enter(z, first, z->here);
     ll_keep_enter(z, z->here);
+    if (t) ll_streams_enter(t, after, z->here);
     z->here = l.head;
     z->axis[inner] = l.i;
     emit_point(z);
     l_goto_end(f->u, z->here);
     ll_streams_advance(z);
     ll_keep_advance(z, true);
+    if (t) ll_streams_advance(t);
     ll_loop_end(f, &l);
     z->here = l_here(f->u);
 }
@@ -817,10 +863,9 @@ static void emit_row(Nest *z) {
     z->block[inner] = z->here;
     z->here = ll_next_block(f, "row");
     z->depth = z->k->rank;
-    for (int i = 0; i < f->order.n; i++) {
-        Ref r = f->order.data[i];
-        if (f->level[r] < z->k->rank) f->value[r] = ll_node(z, r);
-    }
+    emit_nodes(z, false);
+    Nest *t = twin_begin(z);
+    if (t) emit_nodes(t, false), twin_end(z);
     z->phase = z->step > 1 ? find_phase(z) : l_int(f->u, 0);
     ll_keep_rows(z);
     draw_rows(z);
@@ -1053,16 +1098,35 @@ void ll_kernel_fill(Func *f, const KKernel *k, const Row *row) {
     nest_end(&z);
 }
 
+static void row_begin(Nest *z, Func *f, const KKernel *k, const Row *row) {
+    nest_begin(z, f, k);
+    z->sweep = row;
+    z->block[0] = row->outside;
+    z->axis[0] = row->wrapped;
+    z->depth = 1;
+}
+
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row) {
     Nest z;
-    nest_begin(&z, f, k);
-    z.sweep = row;
-    z.block[0] = row->outside;
-    z.axis[0] = row->wrapped;
+    row_begin(&z, f, k, row);
     z.here = ll_next_block(f, k->name ? k->name : "kernel");
-    z.depth = 1;
     order_nodes(&z);
     ll_lanes_choose(&z);
     emit_axis(&z, 1);
+    nest_end(&z);
+}
+
+void ll_kernel_pair(Func *f, const KKernel *k, const Row *row, const Row *next) {
+    Nest z, twin;
+    row_begin(&z, f, k, row);
+    row_begin(&twin, f, k, next);
+    z.twin = &twin;
+    twin.value = calloc((size_t)f->p->ir->nodes.n + 1, sizeof *twin.value);
+    if (!twin.value) lq_out_of_memory((size_t)f->p->ir->nodes.n * sizeof *twin.value);
+    z.here = ll_next_block(f, k->name ? k->name : "kernel");
+    order_nodes(&z);
+    emit_axis(&z, 1);
+    free(twin.value);
+    free(twin.sum);
     nest_end(&z);
 }

@@ -161,8 +161,9 @@ Val ll_read(Nest *z, Ref r, int level) {
     if (a.buf < 0) return l_real(u, 0);
     if (is_outside(&a)) return boolean ? l_bool(u, false) : l_real(u, 0);
     Stream *s = level == z->k->rank ? stream_of(z, r) : NULL;
-    Val v = s && s->lag ? z->stream[s->leader].past.at[s->lag] : load_element(z, &a, level);
-    if (s && !s->lag) s->past.at[0] = v;
+    Val v = s && s->twin ? s->twin->past.at[s->twin_lag]
+          : s && s->lag ? z->stream[s->leader].past.at[s->lag] : load_element(z, &a, level);
+    if (s && !s->lag && !s->twin) s->past.at[0] = v;
     return read_modes(u, v, &a, boolean);
 }
 
@@ -197,7 +198,7 @@ static bool stream_start(const Nest *z, Ref r, Stream *s) {
         const Index *ix = NIDX(ir, r, d);
         if (row && d == NODE(ir, r)->nidx - 1) {
             row_turns(z, ix, &turns);
-            s->k = aff_get(ir, ix->aff)->k - turns * z->length;
+            s->k = s->along = aff_get(ir, ix->aff)->k - turns * z->length;
             s->step = 1;
             stride = z->length;
             continue;
@@ -208,6 +209,7 @@ static bool stream_start(const Nest *z, Ref r, Stream *s) {
         if (!simple && c) return false;
         if (ix->mode == IX_ZERO && (range.hi < 0 || range.lo >= ix->n)) return false;
         if (simple) s->k += (aff_get(ir, ix->aff)->k + shift) * stride;
+        if (simple && d > 0) s->along = s->k;
         s->step += c * stride;
         stride *= NDIM(ir, array, d);
     }
@@ -273,6 +275,38 @@ static int longest_lag(const Nest *z, int leader) {
     for (int i = 0; i < z->nstreams; i++)
         if (z->stream[i].leader == leader && z->stream[i].lag > lag) lag = z->stream[i].lag;
     return lag;
+}
+
+/* Does a read the row of a ring that b reads, when b's point is in the row `apart` further on? */
+static bool same_row_apart(const Nest *z, Ref a, Ref b, int64_t apart) {
+    const Ir *ir = z->f->p->ir;
+    int buf = z->f->p->buf_of[NARG(ir, a, 0)];
+    if (NARG(ir, a, 0) != NARG(ir, b, 0) || !buf_get(z->f, buf)->slots) return false;
+    const Affine *x = aff_get(ir, NIDX(ir, a, 0)->aff), *y = aff_get(ir, NIDX(ir, b, 0)->aff);
+    if (!same_terms(x, y) || x->k != y->k + apart) return false;
+    for (int d = 1; d < NODE(ir, a)->nidx; d++) {
+        const Index *i = NIDX(ir, a, d), *j = NIDX(ir, b, d);
+        int64_t shift;
+        if (!index_shift(z, i, &shift) || !index_shift(z, j, &shift)) return false;
+        if (!same_terms(aff_get(ir, i->aff), aff_get(ir, j->aff))) return false;
+    }
+    return true;
+}
+
+/* Where nobody follows s: is it what a leader of the other row had some iterations ago? */
+static void follow_twin(const Nest *z, Stream *s, const Nest *other, int64_t apart) {
+    if (s->lag || longest_lag(z, (int)(s - z->stream))) return;
+    for (int i = 0; i < other->nstreams; i++) {
+        const Stream *o = &other->stream[i];
+        int64_t ahead = o->along - s->along, lag = s->step ? ahead / s->step : 0;
+        if (o->step != s->step || ahead % s->step || lag < 1 || lag > longest_lag(other, i)) continue;
+        if (same_row_apart(z, s->read, o->read, apart)) s->twin = o, s->twin_lag = (int)lag;
+    }
+}
+
+void ll_streams_pair(Nest *z, Nest *next) {
+    for (int i = 0; i < z->nstreams; i++) follow_twin(z, &z->stream[i], next, 1);
+    for (int i = 0; i < next->nstreams; i++) follow_twin(next, &next->stream[i], z, -1);
 }
 
 /* In front of the loop, whose axis stands at its first value: the past of leaders. */

@@ -35,11 +35,14 @@ Val ll_ring_slot(Func *f, int buf, Val first, Val y) {
 
 static int64_t row_numbers(const Func *f, int buf) { return buf_get(f, buf)->n / buf_get(f, buf)->rows * buf_width(f, buf); }
 
-/* A load waits for a store whose address has the same last 12 bits.  So neighbouring rows,
- * and those two apart, should not be near a multiple of 4096 bytes apart. */
+/* A load waits for an earlier store whose address has the same last 12 bits.  Rows that are
+ * multiples of half that apart, or nearly, never do: their loads run ahead of the stores at the
+ * same place (and rings are staggered, fuse_buffers.c).  Other neighbouring rows, and those two
+ * apart, should not be near a multiple of 4096 bytes apart. */
 int64_t ll_ring_pitch(const Func *f, int buf) {
     enum { PAGE = 4096, NEAR = 320, STEP = 8 };        /* PAGE, NEAR: bytes */
     int64_t row = row_numbers(f, buf), pitch = row, bytes = buf_bytes(f, buf);
+    if (row * bytes % (PAGE / 2) == 0) return row;
     if (buf_get(f, buf)->n / buf_get(f, buf)->rows < KERNEL_LONG_ROW || row % STEP) return row;
     for (; pitch < row + KERNEL_ROW_GAP; pitch += STEP) {
         int64_t one = pitch * bytes % PAGE, two = 2 * pitch * bytes % PAGE;
@@ -223,7 +226,7 @@ typedef struct Wave {
     Part part;
     Val first_iteration, count;        /* of this wave: iterations */
     Val depth;                         /* its kernels less one, in rows */
-    Val time;                          /* from 0 on */
+    Val time, until;                   /* of the block of rows: from 0 on */
     Val s;                             /* iteration of the wave */
 } Wave;
 
@@ -235,45 +238,112 @@ static Val begins_at(const Wave *w, Val s, int i) {
 }
 
 /* At its first row: what the kernel hands on to the next. */
-static void wave_fill(const Wave *w, int i, const Row *row) {
+static void wave_fill(const Wave *w, int i, const Row *row, Val time) {
     Func *f = w->f;
     Unit *u = f->u;
     KKept kept[LL_MOST_KEPT];
     if (!ll_keep_along(&w->l->body[i].u.kernel, 0, kept)) return;
     BasicBlock fill = l_block(f, "fill"), after = l_block(f, "filled");
-    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, begins_at(w, w->s, i), w->time), fill, after);
+    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, begins_at(w, w->s, i), time), fill, after);
     l_goto_end(u, fill);
     ll_kernel_fill(f, &w->l->body[i].u.kernel, row);
     LLVMBuildBr(u->b, after);
     l_goto_end(u, after);
 }
 
-/* Kernel number i of iteration s of the wave. */
+/* The row of kernel number i of iteration s of the wave that is made at that time. */
+static Row row_at(const Wave *w, int i, Val time) {
+    Unit *u = w->f->u;
+    const KLoop *l = w->l;
+    int64_t radius = l->sweep.radius;
+    Val behind = l_add(u, l_mul(u, w->s, l->nbody * radius), l_int(u, i * radius));
+    Val number = l_sub(u, l_sub(u, time, w->depth), behind);
+    Val wrapped = modulo_rows(w->f, l_add(u, w->part.from, number), l->body[i].u.kernel.ext[0]);
+    return (Row){.number = number, .wrapped = wrapped, .outside = w->outside, .loop = l->loop, .wave = true, .lap = w->s};
+}
+
+static void wave_row(const Wave *w, int i, Val time) {
+    Row row = row_at(w, i, time);
+    wave_fill(w, i, &row, time);
+    ll_kernel_row(w->f, &w->l->body[i].u.kernel, &row);
+}
+
+static void wave_pair(const Wave *w, int i, Val time) {
+    Row row = row_at(w, i, time), next = row_at(w, i, l_add(w->f->u, time, l_int(w->f->u, 1)));
+    ll_kernel_pair(w->f, &w->l->body[i].u.kernel, &row, &next);
+}
+
+/* Rows that a kernel of a wave makes before the next one follows: what it made should still be
+ * in the cache nearest to the core, which holds twice NEAR_BYTES. */
+static int64_t block_rows(const Func *f, const KLoop *l) {
+    enum { NEAR_BYTES = 16384, MOST = 8 };
+    int64_t bytes = 0;
+    for (int i = 0; i < l->ncarry; i++)
+        if (f->first[l->carry[i].cur]) bytes += row_numbers(f, l->carry[i].cur) * buf_bytes(f, l->carry[i].cur);
+    int64_t rows = bytes ? NEAR_BYTES / bytes : 1;
+    if (rows > MOST) rows = MOST;
+    return l->sweep.pairs ? (rows < 2 ? 2 : rows / 2 * 2) : rows < 1 ? 1 : rows;
+}
+
+/* From time `from` on, as many pairs of rows as there are.  Returns the time after them. */
+static Val wave_pairs(const Wave *w, int i, Val from) {
+    Func *f = w->f;
+    Unit *u = f->u;
+    BasicBlock before = l_here(u), some = l_block(f, "pairs"), after = l_block(f, "odd");
+    Val last = l_sub(u, w->until, l_int(u, 1));
+    LLVMBuildCondBr(u->b, l_compare(u, LLVMIntSLT, from, last), some, after);
+    l_goto_end(u, some);
+    Loop t = ll_loop_open(f, from, "pair");
+    wave_pair(w, i, t.i);
+    Val next = l_add(u, t.i, l_int(u, 2));
+    ll_loop_close(f, &t, next, l_compare(u, LLVMIntSLT, next, last));
+    BasicBlock done = l_here(u);
+    LLVMBuildBr(u->b, after);
+    l_goto_end(u, after);
+    Val on = LLVMBuildPhi(u->b, u->i64, "");
+    LLVMAddIncoming(on, (Val[]){from, next}, (BasicBlock[]){before, done}, 2);
+    return on;
+}
+
+/* Its rows from a time on, one by one. */
+static void wave_singles(const Wave *w, int i, Val from) {
+    Func *f = w->f;
+    Unit *u = f->u;
+    Loop t = ll_loop_open(f, from, "time");
+    wave_row(w, i, t.i);
+    Val next = l_add(u, t.i, l_int(u, 1));
+    ll_loop_close(f, &t, next, l_compare(u, LLVMIntSLT, next, w->until));
+}
+
+/* The rows of the block that kernel i of iteration s makes; there are some. */
 static void wave_kernel(const Wave *w, int i) {
     Func *f = w->f;
     Unit *u = f->u;
     const KLoop *l = w->l;
-    int64_t rows = l->body[i].u.kernel.ext[0], radius = l->sweep.radius;
-    Val behind = l_add(u, l_mul(u, w->s, l->nbody * radius), l_int(u, i * radius));
-    Val number = l_sub(u, l_sub(u, w->time, w->depth), behind);
-    Val wrapped = modulo_rows(f, l_add(u, w->part.from, number), rows);
+    Val from = begins_at(w, w->s, i);
+    from = l_select(u, l_compare(u, LLVMIntSGT, from, w->time), from, w->time);
     for (int b = 0; b < f->p->nbufs; b++) {
         if (!f->first[b]) continue;
         Val moved = l_add(u, l_mul(u, w->s, rows_ahead(l, l->nbody, b)), l_int(u, rows_ahead(l, i, b)));
         f->first_now[b] = l_sub(u, l_load(u, u->i64, f->first[b], 8), moved);
     }
     f->iteration[l->loop] = l_add(u, w->first_iteration, w->s);
-    Row row = {.number = number, .wrapped = wrapped, .outside = w->outside, .loop = l->loop, .wave = true, .lap = w->s};
-    wave_fill(w, i, &row);
-    ll_kernel_row(f, &l->body[i].u.kernel, &row);
+    if (block_rows(f, l) == 1) wave_row(w, i, w->time);
+    else if (!l->sweep.pairs || l->body[i].u.kernel.nkept) wave_singles(w, i, from);
+    else {
+        from = wave_pairs(w, i, from);
+        BasicBlock odd = l_block(f, "single"), after = l_block(f, "after");
+        LLVMBuildCondBr(u->b, l_compare(u, LLVMIntSLT, from, w->until), odd, after);
+        l_goto_end(u, odd);
+        wave_row(w, i, from);
+        LLVMBuildBr(u->b, after);
+        l_goto_end(u, after);
+    }
     f->iteration[l->loop] = NULL;
     forget_firsts(f);
 }
 
-/* Has kernel i of iteration s its first row by now? */
-static Val has_begun(const Wave *w, Val s, int i) {
-    return l_compare(w->f->u, LLVMIntSLE, begins_at(w, s, i), w->time);
-}
+static Val has_begun(const Wave *w, Val s, int i) { return l_compare(w->f->u, LLVMIntSLT, begins_at(w, s, i), w->until); }
 
 static void wave_body(const Wave *w) {
     Func *f = w->f;
@@ -289,8 +359,8 @@ static void wave_body(const Wave *w) {
     }
 }
 
-/* The iterations s of one time step that have begun. */
-static void wave_time(Wave *w) {
+/* The iterations s that have begun by the end of a block of rows. */
+static void wave_block(Wave *w) {
     Func *f = w->f;
     Unit *u = f->u;
     Loop s = ll_loop_open(f, l_int(u, 0), "iteration");
@@ -313,10 +383,12 @@ static void wave_rows(Wave *w) {
     Func *f = w->f;
     Unit *u = f->u;
     w->depth = l_sub(u, wave_reach(u, w->l, w->count), l_int(u, w->l->sweep.radius));
-    Loop t = ll_loop_open(f, l_int(u, 0), "time");
+    Val end = l_add(u, l_mul(u, w->depth, 2), w->part.rows);
+    Loop t = ll_loop_open(f, l_int(u, 0), "block");
+    Val next = l_add(u, t.i, l_int(u, block_rows(f, w->l)));
     w->time = t.i;
-    wave_time(w);
-    Val next = l_add(u, t.i, l_int(u, 1)), end = l_add(u, l_mul(u, w->depth, 2), w->part.rows);
+    w->until = l_select(u, l_compare(u, LLVMIntSLT, next, end), next, end);
+    wave_block(w);
     ll_loop_close(f, &t, next, l_compare(u, LLVMIntSLT, next, end));
 }
 

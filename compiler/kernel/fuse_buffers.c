@@ -563,9 +563,14 @@ static bool merge_pairs(Lives *v, const KStmt *s, int n) {
     return changed;
 }
 
-/* The room a buffer takes.  Large ones stand 24 elements apart, so that neighbours are at
- * no multiple of 4096 bytes, where loads of one wait for stores to the other. */
-static int64_t rounded(int64_t n) { return (n + 7) / 8 * 8 + (n >= 64 ? 24 : 0); }
+/* The room a buffer takes.  Large ones stand some elements apart, so that neighbours are at
+ * no multiple of 4096 bytes, where loads of one wait for stores to the other: 1536 bytes beyond
+ * such a multiple where lanes are eight chains, 3264 for lattices where they are sites. */
+static int64_t rounded(int64_t n) {
+    enum { LARGE = 4096, PAGE = 512, APART = 408 };
+    if (n >= LARGE) return (n + PAGE - 1) / PAGE * PAGE + APART;
+    return (n + 7) / 8 * 8 + (n >= 64 ? 24 : 0);
+}
 
 /* The lowest offset where the buffer overlaps none that is in use at the same time;
  * `placed` is sorted by offset. */

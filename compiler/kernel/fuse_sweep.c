@@ -19,6 +19,7 @@ enum {
     LEAST_ROWS = 8,
     MOST_RADIUS = 4,
     MOST_WAVE = 16,
+    MOST_PAIR_NODES = 80,
     MOST_LINKS = 32          /* values of one chain in an iteration */
 };
 
@@ -210,8 +211,26 @@ static int64_t choose_wave(const Sweep *s, int narrays) {
     int64_t wave = (int64_t)(0.5 * cache / (row * (double)distance));
     if (wave > MOST_WAVE) wave = MOST_WAVE;
     if (wave > s->l->trip) wave = s->l->trip;
-    while (wave > 1 && 8 * wave * distance > s->dims[0]) wave--;
+    while (wave > 1 && kernel_rows_for_wave() * wave * distance > s->dims[0]) wave--;
     return wave > 1 ? wave : 1;
+}
+
+/* Are two rows at a time worth while?  Not where registers would not do, or where little is
+ * read for what is computed. */
+static bool choose_pairs(const Sweep *s) {
+    if (s->rank != 2 || s->radius == 0 || s->l->sweep.wave == 1) return false;
+    for (int i = 0; i < s->l->body.steps.n; i++) {
+        const Step *step = &s->l->body.steps.data[i];
+        int nodes = 0;
+        for (int j = 0; j < step->items.n; j++) {
+            fuse_walk(s->fu, s->fu->items.data[step->items.data[j]].root);
+            nodes += s->fu->walk.n;
+            for (int k = 0; k < s->fu->walk.n; k++)
+                if (NODE(s->ir, s->fu->walk.data[k])->op == SC_RAND) return false;
+        }
+        if (nodes > MOST_PAIR_NODES) return false;
+    }
+    return true;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -252,6 +271,8 @@ void fuse_sweep(Plan *pl, LoopPlan *l) {
     if (!good) release(&s, chains);
     if (good && narrays) {
         l->sweep = (KSweep){.radius = s.radius, .wave = choose_wave(&s, narrays)};
+        l->sweep.pairs = choose_pairs(&s);
+        if (l->sweep.pairs) most++;
         for (int i = 0; i < l->ncarry; i++) {
             int64_t total = 0;
             l->carry[i].nxt = l->carry[i].cur;
@@ -260,6 +281,7 @@ void fuse_sweep(Plan *pl, LoopPlan *l) {
                 Info *info = &pl->fu->info[chains[i].link[k].made];
                 fuse_join(pl, l->carry[i].cur, info->store);
                 info->ahead = chains[i].link[k].ahead;
+                if (info->ahead && l->sweep.pairs) info->ahead++;     /* the second row too leaves what the first reads */
                 total += info->ahead;
             }
             make_ring(&s, l->carry[i].cur, total ? most : 0);

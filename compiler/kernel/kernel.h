@@ -129,6 +129,7 @@ typedef struct KSweep {
     /* Cut into parts of rows, as its rings are (KProgram.parts): each has so many rows at least
      * for an iteration of a wave, or the wave takes fewer iterations.  0: not cut. */
     int64_t cut;
+    bool    pairs;           /* in waves: two rows at a time, which read much the same */
 } KSweep;
 
 typedef struct KLoop {
@@ -249,6 +250,8 @@ typedef struct KLanes {
 /* Bytes of the cache that a core has for itself; plan for another size (0: the machine's). */
 double kernel_cache(void);
 void   kernel_plan_for_cache(double bytes);
+/* Rows that there should be for each row that a wave makes twice; fewer in such a plan. */
+int64_t kernel_rows_for_wave(void);
 
 /* Programs that share buffers: plain when one of them is.  To be called before what follows. */
 void   kernel_share_layout(KProgram *const *programs, int n);

@@ -99,6 +99,8 @@ double kernel_cache(void) {
     return planned_cache > 0 ? planned_cache : n > 0 ? (double)n : 1 << 20;
 }
 
+int64_t kernel_rows_for_wave(void) { return planned_cache > 0 ? 8 : 32; }
+
 static int replica_lanes(int64_t replicas, int most) {
     int w = 1;
     while (w < most && w < replicas) w *= 2;
