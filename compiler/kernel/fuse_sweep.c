@@ -19,7 +19,7 @@ enum {
     LEAST_ROWS = 8,
     MOST_RADIUS = 4,
     MOST_WAVE = 16,
-    MOST_PAIR_NODES = 80,
+    MOST_PAIR_NODES = 64,
     MOST_LINKS = 32          /* values of one chain in an iteration */
 };
 
@@ -215,22 +215,37 @@ static int64_t choose_wave(const Sweep *s, int narrays) {
     return wave > 1 ? wave : 1;
 }
 
+/* Nodes that differ from point to point, of those last walked; varies: by Ref. */
+static int varying_nodes(const Sweep *s, bool *varies) {
+    int n = 0;
+    for (int i = 0; i < s->fu->walk.n; i++) {
+        Ref r = s->fu->walk.data[i];
+        const Node *node = NODE(s->ir, r);
+        varies[r] = false;
+        for (int d = 0; d < node->nidx; d++)
+            for (int k = 0; k < s->rank; k++) varies[r] |= aff_coef(s->ir, NIDX(s->ir, r, d)->aff, (Sym)k) != 0;
+        for (uint32_t j = 0; j < node->nargs && node->op != SC_READ; j++) varies[r] |= varies[NARG(s->ir, r, j)];
+        n += varies[r];
+    }
+    return n;
+}
+
 /* Are two rows at a time worth while?  Not where registers would not do, or where little is
  * read for what is computed. */
 static bool choose_pairs(const Sweep *s) {
-    if (s->rank != 2 || s->radius == 0 || s->l->sweep.wave == 1) return false;
-    for (int i = 0; i < s->l->body.steps.n; i++) {
+    bool *varies = lq_alloc((size_t)s->ir->nodes.n * sizeof *varies), good = s->rank == 2 && s->radius > 0 && s->l->sweep.wave > 1;
+    for (int i = 0; i < s->l->body.steps.n && good; i++) {
         const Step *step = &s->l->body.steps.data[i];
         int nodes = 0;
         for (int j = 0; j < step->items.n; j++) {
             fuse_walk(s->fu, s->fu->items.data[step->items.data[j]].root);
-            nodes += s->fu->walk.n;
-            for (int k = 0; k < s->fu->walk.n; k++)
-                if (NODE(s->ir, s->fu->walk.data[k])->op == SC_RAND) return false;
+            nodes += varying_nodes(s, varies);
+            for (int k = 0; k < s->fu->walk.n; k++) good &= NODE(s->ir, s->fu->walk.data[k])->op != SC_RAND || !varies[s->fu->walk.data[k]];
         }
-        if (nodes > MOST_PAIR_NODES) return false;
+            good &= nodes <= MOST_PAIR_NODES;
     }
-    return true;
+    free(varies);
+    return good;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

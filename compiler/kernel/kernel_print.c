@@ -268,6 +268,7 @@ static void print_loop(KPrinter *k, const KLoop *l, int indent, double calls)
     if (l->active >= 0) text_printf(out, ", while "), buf_name(k, l->carry[l->active].cur, out);
     if (l->sweep.radius >= 0) text_printf(out, ", swept row by row");
     if (l->sweep.wave > 1) text_printf(out, ", %lld iterations in a pass", (long long)l->sweep.wave);
+    if (l->sweep.pairs) text_printf(out, ", in pairs of rows");
     if (l->sweep.cut) text_printf(out, ", in a part for each of up to %d threads", k->p->parts);
     text_printf(out, " {\n");
     print_stmts(k, l->body, l->nbody, indent + 4, calls * (double)l->trip);
