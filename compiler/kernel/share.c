@@ -21,8 +21,7 @@
 enum {
     MOST_TASKS = 64,
     MOST_PARTS = 64,
-    PART_ROWS = 16,          /* of a part, for each row that it makes on each side besides */
-    LEAST_ROWS = 4
+    PART_ROWS = 16           /* of a part, for each row that it makes on each side besides */
 };
 
 static double planned_worth;
@@ -63,7 +62,8 @@ static void share_kernel(const KProgram *p, KKernel *k) {
 static bool worth_cutting(const KProgram *p, const KLoop *l) {
     double ns = 0;
     for (int i = 0; i < l->nbody; i++) ns += estimated_ns(p, &l->body[i].u.kernel);
-    return l->sweep.wave > 1 ? ns * (double)l->sweep.wave >= worth() : ns / l->nbody >= worth();
+    /* threads wait for each other twice in a wave, or for every kernel where there are none */
+    return l->sweep.wave > 1 ? ns * (double)l->sweep.wave >= worth() : ns / l->nbody >= 1.5 * worth();
 }
 
 static bool uses_cut_ring(const KProgram *p, const KLoop *l) {
@@ -82,15 +82,14 @@ static void cut_rings(KProgram *p, const KLoop *l) {
 }
 
 /* Rows of a part for an iteration of a wave: it makes about one in PART_ROWS twice. */
-static int64_t rows_of_part(const KLoop *l, int64_t each) {
+static int64_t rows_of_part(const KLoop *l) {
     int64_t radius = l->sweep.radius > 0 ? l->sweep.radius : 1;
-    return (planned_worth > 0 ? 1 : each) * radius * (l->sweep.wave > 1 ? l->nbody : 1);
+    return (planned_worth > 0 ? 1 : PART_ROWS) * radius * (l->sweep.wave > 1 ? l->nbody : 1);
 }
 
-/* Parts of few rows copy (and in waves of one iteration make twice) up to a row in LEAST_ROWS
- * for each end; rings take about twice their room at most. */
+/* Rings take about twice their room at most. */
 static int64_t most_parts(const KProgram *p, const KLoop *l) {
-    int64_t rows = l->body[0].u.kernel.ext[0], most = rows / rows_of_part(l, LEAST_ROWS);
+    int64_t rows = l->body[0].u.kernel.ext[0], most = rows / rows_of_part(l);
     for (int i = 0; i < l->nbody; i++)
         for (int r = 0; r < l->body[i].u.kernel.nroots; r++) {
             const KBuf *b = &p->bufs[l->body[i].u.kernel.roots[r].buf];
@@ -110,7 +109,7 @@ static bool cut_loops(KProgram *p, KStmt *s, int n) {
         int64_t most = most_parts(p, l);
         if (!uses_cut_ring(p, l) && (most < 2 || !worth_cutting(p, l))) continue;
         if (most < p->parts) p->parts = (int)most;
-        l->sweep.cut = rows_of_part(l, PART_ROWS), changed = true;
+        l->sweep.cut = rows_of_part(l), changed = true;
         cut_rings(p, l);
     }
     return changed;
