@@ -392,6 +392,7 @@ typedef struct Model {
     const char *path;               /* main file */
     VEC(const char *) unknown;      /* names reported as unknown: one message for each */
     Env     *functions, *declared;  /* the globals when all functions, and when all else was declared */
+    bool     retrains;              /* the scan minimises: networks begin anew at each of its points */
     const Forced *forced;           /* parameters that a scan sets, while it is planned */
     bool     unusable;              /* too broken to be elaborated */
 } Model;

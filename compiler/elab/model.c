@@ -589,7 +589,7 @@ void model_force(Model *m, const Forced *forced, Model *saved) {
     for (int i = 0; i < m->decls.n; i++) {
         const Decl *d = m->decls.data[i];
         if (is_function(d)) continue;
-        bool kept = d->kind != DC_FIELD && d->kind != DC_NETWORK && (d->name || d->nnames);
+        bool kept = d->kind != DC_FIELD && (d->kind != DC_NETWORK || !m->retrains) && (d->name || d->nnames);
         for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++)
             kept = stays(m, env_find(m->declared, d->nnames ? d->names[k] : d->name));
         for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++) {

@@ -30,6 +30,7 @@ typedef struct Resolver {
     int   current;                   /* number of the declaration being read, or -1 */
     bool  silent;                    /* something before is broken: names may be missing */
     bool  in_plot, in_lattice;
+    bool  in_function;               /* of the main file: it may name what tasks make, and be used after them */
 } Resolver;
 
 static bool is_function(const Decl *d) {
@@ -85,7 +86,8 @@ static bool is_report(const Resolver *r, const char *name) {
 }
 
 static bool is_known(const Resolver *r, const char *name) {
-    if (is_local(r, name) || find_global(r, name) >= 0 || is_report(r, name) || is_builtin(name)) return true;
+    if (is_local(r, name) || find_global(r, name) >= 0 || is_builtin(name)) return true;
+    if ((r->current < 0 || r->in_function) && is_report(r, name)) return true;
     if (r->in_plot && word_is(name, WORD_PLOT)) return true;
     return r->in_lattice && word_is(name, WORD_BOUNDARY);
 }
@@ -630,12 +632,13 @@ void resolve_model(Model *m) {
     }
     r.silent = lacks_import(r.sink) || model_lacks_tasks(m);
     collect_globals(&r);
+    collect_reports(&r);
     for (int i = 0; i < m->decls.n; i++) {
         r.current = number_of(&r, m->decls.data[i]);
+        r.in_function = is_function(m->decls.data[i]) && !strcmp(m->front->sources.files.data[m->decls.data[i]->file]->path, m->path);
         resolve_decl(&r, m->decls.data[i]);
     }
     r.current = -1;
-    collect_reports(&r);
     for (int i = 0; i < m->tasks.n; i++) resolve_decl(&r, m->tasks.data[i]);
     find_cycles(&r);
     free_resolver(&r);

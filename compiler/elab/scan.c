@@ -119,6 +119,8 @@ static void plan_point(Scan *s, int64_t point) {
     Elab *e = m->elab;
     Env *globals = e->globals;
     for (int i = 0; i < m->noverrides; i++) m->overrides[i].used = s->used[i];     /* options hold at every point */
+    m->retrains = false;
+    for (int i = 0; i < s->tasks.n; i++) m->retrains |= s->tasks.data[i]->kind == DC_MINIMIZE;
     model_force(m, force(s, point), &saved);
     e->sample = NULL;
     for (int i = 0; i < s->tasks.n; i++) {
