@@ -171,7 +171,7 @@ void elab_network(Elab *e, const Decl *d) {
         v->u.func.network = arena_alloc(e->arena, sizeof *v->u.func.network);
         *v->u.func.network = (Network){.name = d->name, .at = d->name_at, .f = f};
     }
-    param_uses(e, v);
+    if (v->kind == VK_FUNC) param_uses(e, v);
     e->globals = env_bind(e, e->globals, d->name, v);
 }
 
