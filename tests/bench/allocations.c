@@ -41,19 +41,24 @@ static double *lanes_of(const IrFunc *f, Ref r) {
     return p;
 }
 
+static Ref value_input(const Variable *v) { return NARG(v->start.ir, v->in->u.num.re, 0); }
+
 /* Calls of the allocator in STEPS steps of a chain block, with a measurement after each. */
 static long count(SampleTask *t, const char *path) {
     const IrFunc *functions[] = {&t->init, &t->step, &t->measure};
     char err[512] = "";
     KLanes lanes;
-    RunOptions o = {.device = DEVICE_CPU, .lanes = LANES_CHAINS};
-    Executable *x = compile_functions(functions, LQ_COUNT(functions), LANES, &o, &lanes, err, sizeof err);
+    /* Chains fill the lanes; a minimisation is one replica, and fewer iterations show as much. */
+    RunOptions o = {.device = DEVICE_CPU, .lanes = t->minimizes ? LANES_CHEAPEST : LANES_CHAINS};
+    uint32_t steps = t->minimizes ? STEPS / 20 : STEPS;
+    Executable *x = compile_functions(functions, LQ_COUNT(functions), t->minimizes ? 1 : LANES, &o, &lanes, err, sizeof err);
     if (!x) { fprintf(stderr, "%s: %s\n", path, err); exit(1); }
     int parts = t->state_in.n, nstats = t->stats_out.n;
     double **state = lq_alloc((size_t)(parts + 1) * sizeof *state);
     double **out = lq_alloc((size_t)(parts + nstats + 1) * sizeof *out);
     double **measured = lq_alloc((size_t)(t->measure.nout + 1) * sizeof *measured);
-    const double **in = lq_alloc((size_t)(parts + 2) * sizeof *in);
+    const Variables *uses[] = {&t->init_uses, &t->step_uses, &t->measure_uses};
+    const double **in = lq_alloc((size_t)(parts + 2 + uses[0]->n + uses[1]->n + uses[2]->n) * sizeof *in);
     double flag = 1, *scratch = lq_alloc_vectors((size_t)(executable_scratch(x) + 64) * sizeof *scratch);
     uint32_t chains[LANES];
     for (uint32_t l = 0; l < LANES; l++) chains[l] = l;
@@ -61,19 +66,26 @@ static long count(SampleTask *t, const char *path) {
     for (int i = 0; i < parts + nstats; i++) out[i] = lanes_of(&t->step, t->step.out[i]);
     for (int i = 0; i < t->measure.nout; i++) measured[i] = lanes_of(&t->measure, t->measure.out[i]);
     CallArgs a = {.in = in, .out = state, .scratch = scratch, .seed = 1, .chains = chains};
-    in[parts] = &flag;
-    for (int i = 0; i < parts; i++) in[i] = state[i];
+    double **variables[3];
+    for (int k = 0; k < 3; k++) {
+        variables[k] = lq_alloc((size_t)(uses[k]->n + 1) * sizeof **variables);
+        for (int i = 0; i < uses[k]->n; i++) variables[k][i] = lanes_of(&t->step, value_input(uses[k]->data[i]));
+    }
+    memcpy(in, variables[0], (size_t)uses[0]->n * sizeof *in);
     execute(x, 0, &a);
     long before = calls;
-    for (a.step = 1; a.step <= STEPS; a.step++) {
-        flag = a.step <= STEPS / 2;
+    for (a.step = 1; a.step <= steps; a.step++) {
+        flag = a.step <= steps / 2;
         for (int i = 0; i < parts; i++) in[i] = state[i];
+        in[parts] = &flag;
+        memcpy(in + parts + 1, variables[1], (size_t)uses[1]->n * sizeof *in);
         a.out = out;
         execute(x, 1, &a);
         for (int i = 0; i < parts; i++) {              /* the state that came out goes in */
             double *s = state[i];
             in[i] = state[i] = out[i], out[i] = s;
         }
+        memcpy(in + parts, variables[2], (size_t)uses[2]->n * sizeof *in);
         a.out = measured;
         execute(x, 2, &a);
     }
