@@ -149,6 +149,7 @@ typedef struct Variable {
     const Value *now;             /* what stands for it while an objective is elaborated elsewhere; NULL: in */
     const Value *init;            /* the start, in terms of draws and constants */
     FieldKind    kind;
+    struct Variable *before;      /* what it was before the task that gives it a new value, or NULL */
     int64_t      n;
     double      *split;           /* the same values in the order of split rows */
     double      *data;            /* of the run: NULL until a start was drawn, loaded or found */
@@ -270,6 +271,7 @@ struct Elab {
     VEC(const Value *) read;       /* parameters, sets and data read since the list was emptied */
     VEC(IndexSet *) derived;       /* ranges, windows, coarse lattices: equal ones are one set */
     Variables variables;
+    VEC(Network *) networks;
     NetFrame *net;                 /* inside a network */
     bool    may_wait, waits;               /* the weights of a network were asked for that was not applied yet */
     const Value *step, *progress;  /* in a minimisation */
@@ -340,6 +342,8 @@ const Value *function_power(Elab *e, const Value *f, const Value *times, Span at
 const Value *network_weights(Elab *e, const Value *f, Span at);  /* f.weights, a tuple */
 /* The value of `weight` in a layer, whose start is `init`. */
 const Value *elab_weight(Elab *e, const char *name, const Value *init, Span at);
+/* The same with the value that a task will give it: what was said before the task keeps the old one. */
+Variable *variable_next(Elab *e, Variable *v);
 Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *init, Span at);
 const Value *variable_value(const Variable *v);
 
@@ -449,7 +453,7 @@ typedef struct SampleTask {
     VEC(Ref)     start;              /* initial state, from draws */
     Ref          clock_in;           /* of a sampler: is it warm-up?  of a minimisation: the number of the iteration */
     bool         minimizes;          /* `minimize`: fields are Variables, one chain, draws iterations */
-    Variable   **minimized;          /* [target.n] */
+    Variable   **minimized, **found; /* [target.n]: as they were, and as they are after it */
     Variables    init_uses, step_uses, measure_uses;   /* further inputs */
     VEC(Ref)     stats_out;          /* of step: per accept: accepted, ratio; then monitors */
     const Value *config;             /* the fields as the user sees them, in terms of state_in */

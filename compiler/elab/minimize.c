@@ -295,19 +295,24 @@ SampleTask *plan_minimize(Model *m, Plan *p, const Decl *d) {
     ok = ok && plan_optimizer(m, t, &s);
     e->step = e->progress = NULL;
     e->frame = NULL;
-    if (ok) plan_new_task(p, e, TASK_SAMPLE, d)->sample = t;
+    if (ok) {
+        t->found = arena_alloc(e->arena, (size_t)t->target.n * sizeof *t->found);
+        for (int i = 0; i < t->target.n; i++) t->found[i] = variable_next(e, t->minimized[i]);
+        plan_new_task(p, e, TASK_SAMPLE, d)->sample = t;
+    }
     return t;
 }
 
 /* ---- load, save -------------------------------------------------------------------------------- */
 
-/* What a task names: the weights of a network, or a variable.  Weights are listed when the plan is
- * complete: a network may be applied further down. */
+/* What a task names: the weights of a network, or a variable, as they are here.  The weights of a network
+ * that is applied further down only are listed when the plan is complete. */
 bool plan_named_variables(Elab *e, const Expr *x, Task *t) {
     if (x->kind == EX_MEMBER && !strcmp(x->name, "weights")) {
         const Value *f = elab_expr(e, e->globals, x->a);
         if (f->kind != VK_FUNC || f->u.func.kind != FN_NETWORK) return false;
         t->network = f->u.func.network;
+        for (int i = 0; i < t->network->weights.n; i++) vec_push(&t->variables, t->network->weights.data[i]);
         return true;
     }
     const Value *v = x->kind == EX_NAME ? env_find(e->globals, x->name) : NULL;
@@ -321,7 +326,10 @@ void plan_load(Model *m, Plan *p, const Decl *d) {
     Task *t = plan_new_task(p, e, TASK_LOAD, d);
     t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
     if (!t->path) elab_error(e, "E0602", d->path ? d->path->at : d->at, "after `from` stands the name of a file in quotes");
-    if (plan_named_variables(e, d->value, t)) return;
+    if (plan_named_variables(e, d->value, t)) {
+        for (int i = 0; i < t->variables.n; i++) t->variables.data[i] = variable_next(e, t->variables.data[i]);
+        return;
+    }
     Diag *g = elab_error(e, "E0334", d->value->at, "what is loaded here are the weights of a network, or what was minimised over");
     diag_help(&e->front->sink, g, "data are loaded where they are declared: data D[P] = load(\"file\")");
 }

@@ -31,7 +31,21 @@ Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *i
     return v;
 }
 
-const Value *variable_value(const Variable *v) { return v->now ? v->now : v->in; }
+Variable *variable_next(Elab *e, Variable *v) {
+    Variable *next = variable_new(e, v->name, v->kind, v->init, v->at);
+    next->before = v;
+    for (int i = 0; i < e->networks.n; i++)
+        for (int k = 0; k < e->networks.data[i]->weights.n; k++)
+            if (e->networks.data[i]->weights.data[k] == v) e->networks.data[i]->weights.data[k] = next;
+    if (env_find(e->globals, v->name) == v->in) e->globals = env_bind(e, e->globals, v->name, next->in);
+    return next;
+}
+
+const Value *variable_value(const Variable *v) {
+    for (const Variable *w = v; w; w = w->before)        /* `lqft check` asks when later tasks have been planned */
+        if (w->now) return w->now;
+    return v->in;
+}
 
 /* ---- layers ------------------------------------------------------------------------------- */
 
@@ -170,6 +184,7 @@ void elab_network(Elab *e, const Decl *d) {
     if (v->kind == VK_FUNC) {
         v->u.func.network = arena_alloc(e->arena, sizeof *v->u.func.network);
         *v->u.func.network = (Network){.name = d->name, .at = d->name_at, .f = f};
+        vec_push(&e->networks, v->u.func.network);
     }
     if (v->kind == VK_FUNC) param_uses(e, v);
     e->globals = env_bind(e, e->globals, d->name, v);

@@ -91,7 +91,7 @@ static void keep_results(Minimizing *s) {
     a.out = s->results;
     execute(s->x, FN_RESULT, &a);
     for (int i = 0; i < t->target.n; i++) {
-        Variable *v = t->minimized[i];
+        Variable *v = t->found[i];
         const Ref node = t->primaries.data[i].node_re;
         int64_t row = NODE(t->step.ir, node)->rank ? NDIM(t->step.ir, node, NODE(t->step.ir, node)->rank - 1) : 1;
         bool single = t->single && NODE(t->step.ir, node)->rank > 0;
@@ -107,7 +107,7 @@ static void keep_results(Minimizing *s) {
  * iteration may be the first to notice. */
 static void name_first(const Minimizing *s, Text *out) {
     for (int i = 0; i < s->t->target.n; i++) {
-        const Variable *v = s->t->minimized[i];
+        const Variable *v = s->t->found[i];
         for (int64_t k = 0; v->data && k < v->n; k++) {
             if (isfinite(v->data[k])) continue;
             text_printf(out, "`%s", v->name);

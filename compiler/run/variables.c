@@ -10,6 +10,7 @@
 
 const double *variable_data(const RunResult *r, Variable *v) {
     if (v->data) return v->data;
+    if (v->before) return variable_data(r, v->before);      /* the task that gives it was interrupted */
     v->data = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *v->data);
     interp_call(&v->start, NULL, &v->data, (RandKey){r->options->seed, 0, 0});
     return v->data;
@@ -32,7 +33,18 @@ void variable_inputs(const RunResult *r, const Variables *uses, bool split, cons
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-static const Variables *variables_of(const Task *t) { return t->network ? &t->network->weights : &t->variables; }
+/* Those of a network that was not yet applied where the task stands are the first that it had. */
+static const Variables *variables_of(const RunResult *r, const Task *t) {
+    if (t->variables.n || !t->network) return &t->variables;
+    Variables *first = arena_alloc(r->arena, sizeof *first);
+    *first = (Variables){.data = arena_alloc(r->arena, (size_t)(t->network->weights.n + 1) * sizeof *first->data), .n = t->network->weights.n};
+    for (int i = 0; i < first->n; i++) {
+        Variable *w = t->network->weights.data[i];
+        while (w->before) w = w->before;
+        first->data[i] = w;
+    }
+    return first;
+}
 
 static int shape_of(const Variable *v, int64_t *shape) {
     int rank = 0;
@@ -42,7 +54,7 @@ static int shape_of(const Variable *v, int64_t *shape) {
 }
 
 int variables_save(RunResult *r, const Task *t, const char *folder) {
-    const Variables *all = variables_of(t);
+    const Variables *all = variables_of(r, t);
     Array *a = arena_alloc(r->arena, (size_t)(all->n + 1) * sizeof *a);
     char err[512] = "";
     for (int i = 0; i < all->n; i++) {
@@ -82,7 +94,7 @@ static const char *load_one(RunResult *r, ArrayFile *f, const char *path, Variab
 
 int variables_load(RunResult *r, const Task *t) {
     char err[400] = "";
-    const Variables *all = variables_of(t);
+    const Variables *all = variables_of(r, t);
     ArrayFile *f = arrays_open_below(path_folder(r->arena, r->options->path), t->path, err, sizeof err);
     if (!f && !*err && r->options->out) f = arrays_open_below(r->options->out, t->path, err, sizeof err);
     for (int i = 0; !f && !*err && i < r->model->front->ndata; i++) f = arrays_open_below(r->model->front->data[i], t->path, err, sizeof err);

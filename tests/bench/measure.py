@@ -88,6 +88,9 @@ class Hand:
 
 # ---- generated ----------------------------------------------------------------------------
 
+FASTEST = 16                                 # Gsite-updates/s of no core
+
+
 class Model:
     """A model file that is run with settings from the command line."""
 
@@ -111,8 +114,9 @@ class Model:
         count.  `name` is the setting that says how many, `updates` the site updates of one."""
         rounds = max(2 * few, int(seconds * self.guess * 1e9 / updates))
         many, once = (self.seconds(clock, **{name: n}, **settings) for n in (few + rounds, few))
-        self.guess = 1e-9 * updates * rounds / max(many - once, 1e-6)
-        return self.guess
+        rate = 1e-9 * updates * rounds / max(many - once, 1e-6)
+        self.guess = min(rate, FASTEST)      # a start that took its time must not make the next run endless
+        return rate
 
     def leapfrog(self, chains, seconds=0.3, clock="sampling_cpu", threads=1):
         """Long trajectories less short ones, of steps so short that the fields go nowhere."""
