@@ -112,8 +112,10 @@ class Model:
     def per_second(self, name, few, updates, seconds, clock="sampling_cpu", **settings):
         """Gsite-updates/s: of many rounds less a few, so that what comes once does not
         count.  `name` is the setting that says how many, `updates` the site updates of one."""
-        rounds = max(2 * few, int(seconds * self.guess * 1e9 / updates))
-        many, once = (self.seconds(clock, **{name: n}, **settings) for n in (few + rounds, few))
+        once = self.seconds(clock, **{name: few}, **settings)
+        # Where the start takes long, and not always as long, the rounds take longer.
+        rounds = max(2 * few, int(max(seconds, 4 * once) * self.guess * 1e9 / updates))
+        many = self.seconds(clock, **{name: few + rounds}, **settings)
         rate = 1e-9 * updates * rounds / max(many - once, 1e-6)
         self.guess = min(rate, FASTEST)      # a start that took its time must not make the next run endless
         return rate
