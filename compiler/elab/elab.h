@@ -149,6 +149,7 @@ typedef struct Variable {
     const Value *now;             /* what stands for it while an objective is elaborated elsewhere; NULL: in */
     const Value *init;            /* the start, in terms of draws and constants */
     FieldKind    kind;
+    int          task;            /* number in the plan of the task that gives it the value; -1: its start */
     struct Variable *before;      /* what it was before the task that gives it a new value, or NULL */
     int64_t      n;
     double      *split;           /* the same values in the order of split rows */
@@ -343,7 +344,7 @@ const Value *network_weights(Elab *e, const Value *f, Span at);  /* f.weights, a
 /* The value of `weight` in a layer, whose start is `init`. */
 const Value *elab_weight(Elab *e, const char *name, const Value *init, Span at);
 /* The same with the value that a task will give it: what was said before the task keeps the old one. */
-Variable *variable_next(Elab *e, Variable *v);
+Variable *variable_next(Elab *e, Variable *v, int task);
 Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *init, Span at);
 const Value *variable_value(const Variable *v);
 

@@ -297,7 +297,7 @@ SampleTask *plan_minimize(Model *m, Plan *p, const Decl *d) {
     e->frame = NULL;
     if (ok) {
         t->found = arena_alloc(e->arena, (size_t)t->target.n * sizeof *t->found);
-        for (int i = 0; i < t->target.n; i++) t->found[i] = variable_next(e, t->minimized[i]);
+        for (int i = 0; i < t->target.n; i++) t->found[i] = variable_next(e, t->minimized[i], p->tasks.n);
         plan_new_task(p, e, TASK_SAMPLE, d)->sample = t;
     }
     return t;
@@ -327,7 +327,7 @@ void plan_load(Model *m, Plan *p, const Decl *d) {
     t->path = d->path && d->path->kind == EX_STR ? d->path->name : NULL;
     if (!t->path) elab_error(e, "E0602", d->path ? d->path->at : d->at, "after `from` stands the name of a file in quotes");
     if (plan_named_variables(e, d->value, t)) {
-        for (int i = 0; i < t->variables.n; i++) t->variables.data[i] = variable_next(e, t->variables.data[i]);
+        for (int i = 0; i < t->variables.n; i++) t->variables.data[i] = variable_next(e, t->variables.data[i], p->tasks.n - 1);
         return;
     }
     Diag *g = elab_error(e, "E0334", d->value->at, "what is loaded here are the weights of a network, or what was minimised over");

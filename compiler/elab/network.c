@@ -26,14 +26,14 @@ Variable *variable_new(Elab *e, const char *name, FieldKind kind, const Value *i
     Ref in = ir_input(e->ir, name, rank, dims, true, false);
     Value *value = (Value *)value_array(e, in, 0, 0, NULL, init->u.num.nsets, init->u.num.sets, at);
     value->name = name;
-    *v = (Variable){.name = name, .at = at, .kind = kind, .in = value, .init = init, .n = ir_elements(e->ir, node)};
+    *v = (Variable){.name = name, .at = at, .kind = kind, .in = value, .init = init, .n = ir_elements(e->ir, node), .task = -1};
     vec_push(&e->variables, v);
     return v;
 }
 
-Variable *variable_next(Elab *e, Variable *v) {
+Variable *variable_next(Elab *e, Variable *v, int task) {
     Variable *next = variable_new(e, v->name, v->kind, v->init, v->at);
-    next->before = v;
+    next->before = v, next->task = task;
     for (int i = 0; i < e->networks.n; i++)
         for (int k = 0; k < e->networks.data[i]->weights.n; k++)
             if (e->networks.data[i]->weights.data[k] == v) e->networks.data[i]->weights.data[k] = next;

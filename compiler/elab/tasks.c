@@ -828,6 +828,7 @@ static void plan_keep(Model *m, Plan *p, const Decl *d) {
     memcpy(sets + 1, v->u.num.sets, (size_t)v->u.num.nsets * sizeof *sets);
     Ref zeros = ir_map(e->ir, rank, dims, ir_const(e->ir, 0));
     Variable *kept = variable_new(e, d->name, FIELD_REAL, value_array(e, zeros, 0, 0, NULL, v->u.num.nsets + 1, sets, d->name_at), d->name_at);
+    kept->task = p->tasks.n;
     Task *t = plan_new_task(p, e, TASK_KEEP, d);
     t->sample = e->sample, t->kept = primary;
     vec_push(&t->variables, kept);
@@ -848,6 +849,21 @@ static void close_measure(Elab *e, SampleTask *t) {
     plan_add_variables(e, f, &t->measure_uses);
     f->whole = t->minimizes;
     plan_finish(f, arena_printf(e->arena, "measure%d", t->index), t->single, e->ir);
+}
+
+/* A sample measures while it runs: what a later task finds is not there yet. */
+static void check_order(Elab *e, const SampleTask *t, int task) {
+    for (int i = 0; i < t->measure_uses.n; i++) {
+        const Variable *v = t->measure_uses.data[i];
+        Span at = t->decl->at;
+        if (v->task < task) continue;
+        for (int k = 0; k < t->primaries.n; k++)
+            if (ir_depends(e->ir, t->primaries.data[k].node_re, value_node(e, v->in, false))) at = t->primaries.data[k].at;
+        Diag *d = elab_error(e, "E0339", at, "this is measured while the `sample` before it runs, and `%s` gets its value only afterwards", v->name);
+        diag_label(&e->front->sink, d, t->decl->at, "the sample");
+        diag_help(&e->front->sink, d, "sample once more behind the task that finds it");
+        return;
+    }
 }
 
 /* The means that a value depends on, of all samples before it. */
@@ -954,6 +970,7 @@ Plan *plan_tasks(Model *m, bool claims) {
     for (int i = 0; i < p->tasks.n; i++) {
         Task *t = p->tasks.data[i];
         if (t->kind == TASK_SAMPLE) close_measure(e, t->sample);
+        if (t->kind == TASK_SAMPLE && !t->sample->minimizes) check_order(e, t->sample, i);
         if (t->kind == TASK_REPORT && !close_report(e, p, t->report)) return p;
         for (int k = 0; k < t->reports.n; k++)
             if (t->reports.data[k] && !close_report(e, p, t->reports.data[k])) return p;
