@@ -136,6 +136,7 @@ typedef struct Target {
     const struct FieldInfo **fields;
     Env         *env;
     struct Variable **variables;  /* of an objective: what is minimised over; the function is `density` itself */
+    int         *draws;           /* of an objective: the number of its first random draw, -1 until it is known */
 } Target;
 
 typedef enum FieldKind { FIELD_REAL, FIELD_POSITIVE, FIELD_ANGLE, FIELD_COMPLEX, FIELD_SPIN } FieldKind;

@@ -356,7 +356,14 @@ static const Value *call_objective(Elab *e, const Target *t, const Value *const 
         env = env_bind(e, env, t->names[i], t->variables[i]->now);
     }
     e->call_at[e->ncalls++] = t->density->at;
+    /* In one iteration its value, its gradient and a line search see the same random numbers. */
+    int draws = e->ir->draw_at.n;
+    Aff iteration = e->iteration;
+    if (*t->draws < 0) *t->draws = draws;
+    e->ir->draw_at.n = *t->draws, e->iteration = aff_const(e->ir, 0);
     const Value *v = elab_expr(e, env, t->density);
+    if (e->ir->draw_at.n < draws) e->ir->draw_at.n = draws;
+    e->iteration = iteration;
     e->ncalls--;
     for (int i = 0; i < t->n; i++) t->variables[i]->now = NULL;
     if (v->kind == VK_ERROR) return v;

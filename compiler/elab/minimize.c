@@ -167,6 +167,8 @@ static void set_target(Elab *e, SampleTask *t, const Targets *all, Env *env) {
     for (int i = 0; i < all->n; i++)
         g->names[i] = all->v[i]->name, g->fields[i] = as_field_info(e, all->v[i]), g->variables[i] = all->v[i];
     t->minimized = g->variables;
+    g->draws = arena_alloc(e->arena, sizeof *g->draws);
+    *g->draws = -1;
 }
 
 /* ---- the task --------------------------------------------------------------------------------------- */
