@@ -65,7 +65,7 @@ lqft_executable(test_fuse lqft_compiler ir/test_fuse.c backend/kbuild.c backend/
 lqft_test(ir.fuse quick 120 test_fuse)
 
 lqft_executable(test_llvm lqft_compiler backend/test_llvm.c backend/kbuild.c backend/keval.c)
-lqft_test(backend.llvm quick 300 test_llvm 0)
+lqft_test(backend.llvm full 300 test_llvm 0)
 lqft_test(backend.llvm.random full 600 test_llvm 3)
 
 lqft_executable(test_native_calls lqft_compiler backend/test_calls.c)
@@ -98,7 +98,7 @@ lqft_script(reference full 300 reference/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 # the editors that are installed; the others are left out, which -V shows
-lqft_script(editors quick 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
+lqft_script(editors full 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(data quick 120 cli/data.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(fmt quick 120 fmt/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(help quick 120 cli/help.py --lqft $<TARGET_FILE:lqft>)
