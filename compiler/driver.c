@@ -5,13 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- front half: text to functions of the array IR ------------------------------------------- */
 
@@ -240,15 +233,15 @@ static int run_tasks(RunResult *r) {
 
 int run_model(const RunOptions *o) {
     Session s;
-    double start = now();
+    double start = run_clock();
     session_open(&s, o, false);
     int status = session_check(&s, o);
     if (status) { session_close(&s); return status; }
     if (!o->seed_given && !o->quiet) fprintf(stderr, "seed %u\n", o->seed);
     if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
-    RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = now() - start};
+    RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = run_clock() - start};
     status = run_tasks(&r);
-    r.total_seconds = now() - start;
+    r.total_seconds = run_clock() - start;
     if (status == 0 || status >= 73) {         /* a file that could not be written costs no numbers */
         if (o->json) output_json(&r, stdout);
         else output_table(&r, stdout);

@@ -215,6 +215,8 @@ const Value *value_at(Elab *e, const Value *v, const Value *const *index, Span a
 /* "a complex array over X, W" for messages. */
 const char  *value_describe(Elab *e, const Value *v);
 bool value_same_shape(const Value *a, const Value *b);
+/* Component i of a tuple; of one value, which is a tuple of one, itself. */
+static inline const Value *value_item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
 const Value *value_tuple(Elab *e, int n, const Value *const *items, Span at);
 
 /* ==== the elaborator ============================================================ */

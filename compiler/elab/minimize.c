@@ -173,8 +173,6 @@ static void set_target(Elab *e, SampleTask *t, const Targets *all, Env *env) {
 
 /* ---- the task --------------------------------------------------------------------------------------- */
 
-static const Value *item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
-
 static const Value *objective_at(Elab *e, const SampleTask *t, const Value *q) {
     Value *f = value_new(e, VK_FUNC, t->decl->value->at);
     Span at = t->decl->value->at;
@@ -208,7 +206,7 @@ static bool monitor(SampleTask *t, const char *name, const Value *v) {
 /* `until`: one more condition for the last iteration, with the variables as they stand. */
 static bool add_until(Elab *e, SampleTask *t, const Settings *s, const Value *q, const Value *objective) {
     if (!s->until) return true;
-    for (int i = 0; i < t->target.n; i++) t->minimized[i]->now = plan_as_field(e, t->target.fields[i], item(q, i));
+    for (int i = 0; i < t->target.n; i++) t->minimized[i]->now = plan_as_field(e, t->target.fields[i], value_item(q, i));
     Env *env = env_bind(e, s->env, intern("objective"), objective);
     for (int i = 0; i < t->target.n; i++) env = env_bind(e, env, t->target.names[i], t->minimized[i]->now);
     const Value *c = elab_expr(e, env, s->until);
@@ -238,7 +236,7 @@ static void add_start(Elab *e, SampleTask *t) {
 /* What the run keeps of the state at the end: the variables as the user sees them. */
 static void add_results(Elab *e, SampleTask *t, const Value *q) {
     for (int i = 0; i < t->target.n; i++) {
-        Primary p = {.node_re = value_node(e, plan_as_field(e, t->target.fields[i], item(q, i)), false), .at = t->decl->at};
+        Primary p = {.node_re = value_node(e, plan_as_field(e, t->target.fields[i], value_item(q, i)), false), .at = t->decl->at};
         vec_push(&t->primaries, p);
     }
 }
@@ -297,6 +295,7 @@ SampleTask *plan_minimize(Model *m, Plan *p, const Decl *d) {
     ok = ok && plan_optimizer(m, t, &s);
     e->step = e->progress = NULL;
     e->frame = NULL;
+    if (!ok) e->sample = NULL, e->no_sample = true;      /* what refers to it is not reported again */
     if (ok) {
         t->found = arena_alloc(e->arena, (size_t)t->target.n * sizeof *t->found);
         for (int i = 0; i < t->target.n; i++) t->found[i] = variable_next(e, t->minimized[i], p->tasks.n);

@@ -495,14 +495,6 @@ static void declare(Model *m, Arena *arena, const Decl *d) {
     }
 }
 
-/* Functions may be used before they are declared; numbers and sets may not. */
-static bool is_function(const Decl *d) {
-    switch (d->kind) {
-    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER: return true;
-    default: return false;
-    }
-}
-
 /* Without an imported file most names are missing, and functions that use themselves
  * could be written out for ever; other mistakes leave the rest worth elaborating. */
 static bool is_unusable(const Sink *s) {
@@ -539,15 +531,15 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
     if (m->unusable) return m;
     for (int i = 0; i < front->sink.diags.n; i++) elab_mark(e, front->sink.diags.data[i]->labels[0].at);
     for (int i = 0; i < m->decls.n; i++)
-        if (is_function(m->decls.data[i])) {
+        if (decl_is_function(m->decls.data[i]->kind)) {
             declare(m, arena, m->decls.data[i]);
             set_scope(m, m->decls.data[i], e->globals);
         }
     for (int i = 0; i < m->decls.n; i++)
-        if (!is_function(m->decls.data[i])) set_scope(m, m->decls.data[i], NULL);
+        if (!decl_is_function(m->decls.data[i]->kind)) set_scope(m, m->decls.data[i], NULL);
     m->functions = e->globals;
     for (int i = 0; i < m->decls.n; i++)
-        if (!is_function(m->decls.data[i])) declare(m, arena, m->decls.data[i]);
+        if (!decl_is_function(m->decls.data[i]->kind)) declare(m, arena, m->decls.data[i]);
     m->declared = e->globals;
     return m;
 }
@@ -588,7 +580,7 @@ void model_force(Model *m, const Forced *forced, Model *saved) {
     e->grads.n = 0;
     for (int i = 0; i < m->decls.n; i++) {
         const Decl *d = m->decls.data[i];
-        if (is_function(d)) continue;
+        if (decl_is_function(d->kind)) continue;
         bool kept = d->kind != DC_FIELD && (d->kind != DC_NETWORK || !m->retrains) && (d->name || d->nnames);
         for (int k = 0; k < (d->nnames ? d->nnames : 1) && kept; k++)
             kept = stays(m, env_find(m->declared, d->nnames ? d->names[k] : d->name));

@@ -33,18 +33,11 @@ typedef struct Resolver {
     bool  in_function;               /* of the main file: it may name what tasks make, and be used after them */
 } Resolver;
 
-static bool is_function(const Decl *d) {
-    switch (d->kind) {
-    case DC_DEF: case DC_ACTION: case DC_OBSERVABLE: case DC_LOSS: case DC_KERNEL: case DC_SAMPLER: case DC_OPTIMIZER: case DC_LAYER: return true;
-    default: return false;
-    }
-}
-
 /* Does the declaration give a name to the whole program? */
 static bool is_global(const Decl *d) {
     switch (d->kind) {
     case DC_PARAM: case DC_AXIS: case DC_GRID: case DC_LATTICE: case DC_FIELD: case DC_DATA: case DC_NETWORK: return true;
-    default: return is_function(d);
+    default: return decl_is_function(d->kind);
     }
 }
 
@@ -67,7 +60,7 @@ static int find_global(const Resolver *r, const char *name) {
     int function = -1;
     for (int i = r->globals.n - 1; i >= 0; i--) {
         if (r->globals.data[i].name != name) continue;
-        if (!is_function(r->globals.data[i].decl)) return i;
+        if (!decl_is_function(r->globals.data[i].decl->kind)) return i;
         if (function < 0) function = i;
     }
     return function;
@@ -146,9 +139,9 @@ static void report_unknown(Resolver *r, const char *name, Span at) {
 
 /* A number or set is known from its declaration on; functions are known everywhere. */
 static void check_order(Resolver *r, const Global *g, Span at) {
-    if (r->current < 0 || is_function(g->decl) || r->silent) return;
+    if (r->current < 0 || decl_is_function(g->decl->kind) || r->silent) return;
     const Global *user = &r->globals.data[r->current];
-    if (is_function(user->decl) || g->order < user->order) return;
+    if (decl_is_function(user->decl->kind) || g->order < user->order) return;
     for (int i = 0; i < r->m->unknown.n; i++)
         if (r->m->unknown.data[i] == g->name) return;
     vec_push(&r->m->unknown, g->name);
@@ -170,7 +163,7 @@ static void use(Resolver *r, const char *name, Span at) {
         return;
     }
     check_order(r, &r->globals.data[g], at);
-    if (r->current >= 0 && is_function(r->globals.data[g].decl)) {
+    if (r->current >= 0 && decl_is_function(r->globals.data[g].decl->kind)) {
         Edge e = {r->current, g};
         vec_push(&r->edges, e);
     }
@@ -635,7 +628,7 @@ void resolve_model(Model *m) {
     collect_reports(&r);
     for (int i = 0; i < m->decls.n; i++) {
         r.current = number_of(&r, m->decls.data[i]);
-        r.in_function = is_function(m->decls.data[i]) && !strcmp(m->front->sources.files.data[m->decls.data[i]->file]->path, m->path);
+        r.in_function = decl_is_function(m->decls.data[i]->kind) && !strcmp(m->front->sources.files.data[m->decls.data[i]->file]->path, m->path);
         resolve_decl(&r, m->decls.data[i]);
     }
     r.current = -1;

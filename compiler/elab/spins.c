@@ -6,8 +6,6 @@
 
 typedef VEC(Ref) Refs;
 
-static const Value *item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
-
 static bool signs(Elab *e, const Value *v, const Refs *known) {
     return !v->u.num.complex && ir_is_signs(e->ir, value_node(e, v, false), known->n, known->data);
 }
@@ -17,7 +15,7 @@ static bool signs(Elab *e, const Value *v, const Refs *known) {
 static void known_signs(Elab *e, const SampleTask *t, const Value *q, const uint8_t *dropped, Refs *known) {
     known->n = 0;
     for (int i = 0; i < t->target.n; i++)
-        if (t->target.fields[i]->kind == FIELD_SPIN) vec_push(known, value_node(e, item(q, i), false));
+        if (t->target.fields[i]->kind == FIELD_SPIN) vec_push(known, value_node(e, value_item(q, i), false));
     Refs fields = *known;
     int nfields = known->n;
     for (int i = 0; i < t->frame.states.n; i++) {
@@ -49,7 +47,7 @@ bool spins_stay(Elab *e, const SampleTask *t, const Value *q) {
     while (!drop(e, t, dropped, &known));
     const FieldInfo *bad = NULL;
     for (int i = 0; i < t->target.n && !bad; i++)
-        if (t->target.fields[i]->kind == FIELD_SPIN && !signs(e, item(t->frame.q, i), &known)) bad = t->target.fields[i];
+        if (t->target.fields[i]->kind == FIELD_SPIN && !signs(e, value_item(t->frame.q, i), &known)) bad = t->target.fields[i];
     vec_free(&known);
     if (!bad) return true;
     Diag *d = elab_error(e, "E0507", t->decl->method->at, "`%s` gives the spins `%s` values that need not be +1 or -1", t->sampler, bad->name);

@@ -248,8 +248,6 @@ static const Value *wrap_angle(Elab *e, const FieldInfo *f, const Value *u) {
     return value_binary(e, OP_SUB, u, value_binary(e, OP_MUL, value_const(e, 2 * M_PI, f->at), turns, f->at, f->at), f->at, f->at);
 }
 
-static const Value *item(const Value *v, int i) { return v->kind == VK_TUPLE ? v->u.tuple.items[i] : v; }
-
 void plan_push_parts(Elab *e, const Value *v, SampleTask *t, int where) {
     for (int p = 0; p < (v->u.num.complex ? 2 : 1); p++) {
         Ref r = value_node(e, v, p);
@@ -371,7 +369,7 @@ static Ref *copy_refs(Elab *e, const Ref *from, int n) {
 
 /* Outputs of a step: the new state, then each monitor. */
 void plan_step(Elab *e, SampleTask *t) {
-    for (int i = 0; i < t->target.n; i++) plan_push_parts(e, wrap_angle(e, t->target.fields[i], item(t->frame.q, i)), t, 1);
+    for (int i = 0; i < t->target.n; i++) plan_push_parts(e, wrap_angle(e, t->target.fields[i], value_item(t->frame.q, i)), t, 1);
     for (int i = 0; i < t->frame.states.n; i++) {
         StateVar *v = &t->frame.states.data[i];
         const Value *out = v->out;
@@ -487,8 +485,8 @@ static bool plan_sampler(Model *m, SampleTask *t, bool claims) {
     if (t->frame.q->kind == VK_ERROR) return false;
     for (int i = 0; i < t->frame.states.n; i++) plan_push_parts(e, t->frame.states.data[i].in, t, 0);
     for (int i = 0; i < t->target.n; i++) {
-        const Value *out = item(t->frame.q, i);
-        if (out->u.num.complex == item(state, i)->u.num.complex) continue;
+        const Value *out = value_item(t->frame.q, i);
+        if (out->u.num.complex == value_item(state, i)->u.num.complex) continue;
         elab_error(e, "E0308", t->decl->method->at, "`%s` is %s after a step of `%s`", t->target.names[i], value_describe(e, out), s->name);
         return false;
     }

@@ -817,7 +817,7 @@ static void sx_over(const Decl *d, FILE *out)
     }
 }
 
-static bool is_function(DeclKind kind)
+bool decl_is_function(DeclKind kind)
 {
     return kind == DC_DEF || kind == DC_ACTION || kind == DC_OBSERVABLE || kind == DC_LOSS || kind == DC_KERNEL ||
            kind == DC_SAMPLER || kind == DC_OPTIMIZER || kind == DC_LAYER;
@@ -829,7 +829,7 @@ static void sx_decl(const Decl *d, FILE *out)
     if (d->name) fprintf(out, d->kind == DC_REPORT && strpbrk(d->name, " ()[]") ? " |%s|" : " %s", d->name);
     for (int i = d->kind == DC_SYMMETRY ? 0 : 1; i < d->nnames; i++) fprintf(out, " %s", d->names[i]);
     if (d->nbinds) sx_binds(d->binds, d->nbinds, out);
-    if (is_function(d->kind)) sx_params(d, out);
+    if (decl_is_function(d->kind)) sx_params(d, out);
     if (d->kind == DC_LAYER) sx_inputs(d, out);
     if (d->doc) {
         Text t = {0};

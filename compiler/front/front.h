@@ -247,6 +247,8 @@ Program *parse_file(Front *f, uint32_t file);
 Expr *parse_expr(Front *f, uint32_t file);
 /* The tree as an S-expression, for tests and `lqft show FILE ast`. */
 void ast_print(const Program *p, FILE *out);
+/* Has it parameters, and is it known in all of the program? */
+bool decl_is_function(DeclKind kind);
 /* Expression back to source text (fully parenthesised only where needed). */
 void ast_print_expr(const Expr *e, Text *out);
 

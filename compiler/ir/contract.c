@@ -52,11 +52,6 @@ static bool add_group(Match *m, Ref body) {
     return true;
 }
 
-static bool is_zero(const Ir *ir, Ref r) {
-    double v;
-    return ir_is_const(ir, r, &v) && v == 0;
-}
-
 /* Products, signs and `if c then x else 0` are taken apart. */
 static bool add_factors(Match *m, Ref r, int depth) {
     Ir *ir = m->ir;
@@ -71,7 +66,7 @@ static bool add_factors(Match *m, Ref r, int depth) {
         return axes_of(m, NARG(ir, r, 0)) == axes_of(m, NARG(ir, r, 1)) ? add_group(m, r)
              : add_factors(m, NARG(ir, r, 0), depth + 1) && add_group(m, below);
     }
-    if (op == SC_SELECT && is_zero(ir, NARG(ir, r, 2)) && !NODE(ir, r)->boolean) {
+    if (op == SC_SELECT && ir_is_zero(ir, NARG(ir, r, 2)) && !NODE(ir, r)->boolean) {
         Ref where = ir_select(ir, NARG(ir, r, 0), ir_const(ir, 1), ir_const(ir, 0)), x = NARG(ir, r, 1);
         if (axes_of(m, where) == axes_of(m, r)) return add_group(m, r);
         return add_group(m, where) && add_factors(m, x, depth + 1);

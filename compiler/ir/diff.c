@@ -54,11 +54,6 @@ static bool fail(Grad *g, Ref node, const char *why) {
     return false;
 }
 
-static bool is_zero(const Ir *ir, Ref r) {
-    double v;
-    return ir_is_const(ir, r, &v) && v == 0;
-}
-
 static void copy_dims(const Ir *ir, Ref r, int64_t *dims) {
     const Node *n = NODE(ir, r);
     for (int i = 0; i < n->rank + n->nred; i++) dims[i] = ir->dims.data[n->dims + i];
@@ -131,7 +126,7 @@ static bool scalar_sweep(Grad *g, Ref body, Ref weight, const uint8_t *dep, Part
     bool good = true;
     for (int i = order.n - 1; i >= 0 && good; i--) {
         Ref r = order.data[i], adj = g->value[r], pass[3];
-        if (!g->active[r] || !adj || is_zero(ir, adj)) continue;
+        if (!g->active[r] || !adj || ir_is_zero(ir, adj)) continue;
         if (NODE(ir, r)->op == SC_READ) {
             Partial p = {r, adj};
             vec_push(out, p);
@@ -495,7 +490,7 @@ static bool finish(Invert *v, Ref at, Ref *out) {
     }
     term = ir_select(ir, cond, term, ir_const(ir, 0));
     *out = term;
-    if (free_axes == 0 || is_zero(ir, term)) return true;
+    if (free_axes == 0 || ir_is_zero(ir, term)) return true;
     Ref sum = ir_reduce(ir, SC_ADD, v->m, free_axes, p.dims, term);
     *out = NODE(ir, sum)->op == AR_MAP ? NARG(ir, sum, 0) : read_axes(ir, sum, 0);
     return true;
@@ -765,7 +760,7 @@ static bool sweep_body(Sweep *w, Ref o) {
     for (int i = 0; i < parts.n && good; i++) {
         Ref share = 0, read = parts.data[i].read;
         good = invert_read(g, o, n.rank + n.nred, dims, read, parts.data[i].value, &share);
-        if (good && !is_zero(ir, share)) accumulate(w, NARG(ir, read, 0), share);
+        if (good && !ir_is_zero(ir, share)) accumulate(w, NARG(ir, read, 0), share);
     }
     vec_free(&parts);
     return good;
@@ -1119,7 +1114,7 @@ static bool sweep_node(Sweep *w, Ref r) {
     Ir *ir = w->g->ir;
     Node n = *NODE(ir, r);
     if (n.op == AR_LOOP) return sweep_loop(w, r);
-    if (!w->adj[r] || is_zero(ir, w->adj[r])) return true;
+    if (!w->adj[r] || ir_is_zero(ir, w->adj[r])) return true;
     if (n.op == AR_MAP || n.op == AR_REDUCE) return sweep_body(w, r);
     if (n.op == AR_CALL) sweep_call(w, r);
     if (n.op == AR_PROJ || n.op == AR_STACK) {

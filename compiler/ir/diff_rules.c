@@ -10,16 +10,11 @@ bool diff_is_flat(Op op) {
     return op == SC_SIGN || op == SC_FLOOR || op == SC_ROUND || (op >= SC_LT && op <= SC_NOT);
 }
 
-static bool is_zero(const Ir *ir, Ref r) {
-    double v;
-    return ir_is_const(ir, r, &v) && v == 0;
-}
-
 Ref diff_scale(Ir *ir, Op op, Ref adj, Ref d) {
     if (NODE(ir, adj)->op == SC_SELECT) {
         Ref c = NARG(ir, adj, 0), a = NARG(ir, adj, 1), b = NARG(ir, adj, 2);
-        if (is_zero(ir, b)) return ir_select(ir, c, diff_scale(ir, op, a, d), b);
-        if (is_zero(ir, a)) return ir_select(ir, c, a, diff_scale(ir, op, b, d));
+        if (ir_is_zero(ir, b)) return ir_select(ir, c, diff_scale(ir, op, a, d), b);
+        if (ir_is_zero(ir, a)) return ir_select(ir, c, a, diff_scale(ir, op, b, d));
     }
     return ir_binary(ir, op, adj, d);
 }

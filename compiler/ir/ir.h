@@ -159,6 +159,7 @@ bool ir_is_array(const Ir *ir, Ref r);
 /* Least and greatest value of an affine form when axis i runs over 0 … dims[i]-1. */
 void ir_aff_range(const Ir *ir, Aff a, int ndims, const int64_t *dims, int64_t *lo, int64_t *hi);
 bool ir_is_const(const Ir *ir, Ref r, double *v);
+static inline bool ir_is_zero(const Ir *ir, Ref r) { double v; return ir_is_const(ir, r, &v) && v == 0; }
 uint32_t ir_fresh(Ir *ir);                               /* a new free symbol */
 
 /* ==== calls.c: functions of whole arrays ===================================== */

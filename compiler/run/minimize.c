@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { FN_INIT, FN_STEP, FN_RESULT, NFUNCTIONS };
 
@@ -23,12 +22,6 @@ typedef struct Minimizing {
     uint32_t    chain;
     int         stop_stat[2], nstops;
 } Minimizing;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double *room(int64_t n) { return lq_alloc_vectors((size_t)(n > 0 ? n : 1) * sizeof(double)); }
 
@@ -158,7 +151,7 @@ static int run_iterations(Minimizing *s) {
     SampleData *d = s->data;
     RunProgress *p = run_progress(s->r->options);
     int64_t k = 0;
-    double begin = now();
+    double begin = run_clock();
     start(s);
     variable_inputs(s->r, &s->t->step_uses, s->split, s->in + s->t->state_in.n + 1);
     for (; k < s->t->draws && !run_interrupted(); k++) {
@@ -167,13 +160,13 @@ static int run_iterations(Minimizing *s) {
         for (int i = 0; i < d->nstats; i++) d->stats[i].data[k] = s->stats[i];
         if (wants_stop(s)) { k++; break; }
         if (run_progress_due(p)) {
-            double rate = (double)(k + 1) / (now() - begin + 1e-9);
+            double rate = (double)(k + 1) / (run_clock() - begin + 1e-9);
             run_progress_text(p, "%.60s: iteration %lld/%lld, objective %.6g, %.3g/s, %.0f s left", s->t->method, (long long)(k + 1),
                               (long long)s->t->draws, s->stats[0], rate, (double)(s->t->draws - k) / rate);
         }
     }
     run_progress_end(p);
-    d->seconds = now() - begin;
+    d->seconds = run_clock() - begin;
     d->draws = k;
     for (int i = 0; i < d->nstats; i++) d->stats[i].draws = k;
     keep_results(s);
@@ -199,7 +192,7 @@ int minimize_run(RunResult *r, SampleTask *t, SampleData **out) {
     const IrFunc *functions[NFUNCTIONS] = {&t->init, &t->step, &t->measure};
     char err[512] = "";
     KLanes lanes;
-    double begin = now();
+    double begin = run_clock();
     s.x = compile_functions(functions, NFUNCTIONS, 1, r->options, &lanes, err, sizeof err);
     if (!s.x) {
         fprintf(stderr, "lqft: %s\n", err);
@@ -207,7 +200,7 @@ int minimize_run(RunResult *r, SampleTask *t, SampleData **out) {
     }
     s.split = lanes.split;
     s.data = new_data(r, t);
-    s.data->compile_seconds = now() - begin;
+    s.data->compile_seconds = run_clock() - begin;
     prepare(&s);
     RunSignals *signals = run_signals_begin();
     int status = run_iterations(&s);

@@ -38,22 +38,22 @@ bool run_interrupted(void) { return interrupted != 0; }
 
 /* ---- the line ---------------------------------------------------------------------------------- */
 
-struct RunProgress { bool on, redraw, shown; double last; int width; };
-
-static double now(void) {
+double run_clock(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+struct RunProgress { bool on, redraw, shown; double last; int width; };
+
 RunProgress *run_progress(const RunOptions *o) {
     const char *term = getenv("TERM");
     RunProgress *p = lq_alloc(sizeof *p);
-    *p = (RunProgress){.on = !o->quiet, .redraw = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0, .last = now()};
+    *p = (RunProgress){.on = !o->quiet, .redraw = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0, .last = run_clock()};
     return p;
 }
 
-bool run_progress_due(const RunProgress *p) { return p->on && now() - p->last >= (p->redraw ? 0.2 : 10.0); }
+bool run_progress_due(const RunProgress *p) { return p->on && run_clock() - p->last >= (p->redraw ? 0.2 : 10.0); }
 
 static void show(RunProgress *p, const char *text) {
     struct winsize w;
@@ -75,7 +75,7 @@ void run_progress_text(RunProgress *p, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     show(p, text);
-    p->last = now();
+    p->last = run_clock();
     p->shown = true;
 }
 

@@ -111,6 +111,7 @@ typedef struct RunSignals RunSignals;
 RunSignals *run_signals_begin(void);
 void run_signals_end(RunSignals *s);
 bool run_interrupted(void);
+double run_clock(void);                              /* seconds, from any start */
 /* The line of a task. */
 typedef struct RunProgress RunProgress;
 RunProgress *run_progress(const RunOptions *o);

@@ -119,6 +119,17 @@ static void put_params(const Decl *d, Text *t) {
     text_printf(t, ")");
 }
 
+/* What a layer is applied to. */
+static void put_inputs(const Decl *d, Text *t) {
+    for (int i = 0; i < d->ninputs; i++) {
+        const Expr *sets = d->inputs[i].value;
+        text_printf(t, "%s%s%s", i ? ", " : " (", d->inputs[i].name, sets ? "[" : "");
+        for (int k = 0; sets && k < (sets->kind == EX_TUPLE ? sets->n : 1); k++)
+            text_printf(t, "%s%s", k ? ", " : "", (sets->kind == EX_TUPLE ? sets->list[k] : sets)->name);
+        text_printf(t, "%s%s", sets ? "]" : "", i + 1 == d->ninputs ? ")" : "");
+    }
+}
+
 static void put_binds(const Decl *d, Text *t) {
     for (int i = 0; i < d->nbinds; i++) {
         const Bind *b = &d->binds[i];
@@ -126,10 +137,6 @@ static void put_binds(const Decl *d, Text *t) {
         if (b->set) ast_print_expr(b->set, t);
     }
     if (d->nbinds) text_printf(t, "]");
-}
-
-static bool is_function(const Decl *d) {
-    return d->kind == DC_DEF || d->kind == DC_ACTION || d->kind == DC_OBSERVABLE || d->kind == DC_SAMPLER;
 }
 
 static bool is_value(const Decl *d) {
@@ -140,8 +147,9 @@ static bool is_value(const Decl *d) {
 static const char *signature(Arena *a, const Decl *d, const char *name) {
     Text t = {0};
     text_printf(&t, "%s %s", d->keyword, name);
-    if (is_function(d)) {
+    if (decl_is_function(d->kind)) {
         put_params(d, &t);
+        put_inputs(d, &t);
     } else {
         put_binds(d, &t);
         text_printf(&t, d->kind == DC_FIELD ? " : " : " = ");
@@ -180,7 +188,7 @@ static const char *note_of(Arena *a, const Session *s, const Decl *d, const char
 /* ---- modules ------------------------------------------------------------------------------ */
 
 static void add_entries(DocRun *r, const Session *s, DocModule *m, const Decl *d) {
-    if (!is_function(d) && !is_value(d)) return;
+    if (!decl_is_function(d->kind) && !is_value(d)) return;
     int n = d->nnames ? d->nnames : 1;
     for (int i = 0; i < n; i++) {
         const char *name = d->nnames ? d->names[i] : d->name;
