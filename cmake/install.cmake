@@ -2,6 +2,7 @@
 #
 #   bin/lqft                      finds the rest from where it is itself, so the tree may be moved
 #   lib/lqft/lqft_llvm.so         the code generator
+#   lib/lqft/lqft_sampler, .so    what `lqft build` makes executables and libraries of; include/lqft_sampler.h
 #   share/lqft/stdlib             the library
 #   lib/liblqft_runtime.a, include/lqft, lib/pkgconfig, lib/cmake/lqft-runtime
 #   share/man, share/doc/lqft     pages of the commands and of the library; examples
@@ -46,7 +47,9 @@ foreach(file ${LLVM_FILES})
   endif()
 endforeach()
 install(TARGETS lqft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT lqft)
-install(TARGETS lqft_llvm LIBRARY DESTINATION lib/lqft COMPONENT lqft)
+install(TARGETS lqft_llvm lqft_sampler_library LIBRARY DESTINATION lib/lqft COMPONENT lqft)
+install(TARGETS lqft_sampler RUNTIME DESTINATION lib/lqft COMPONENT lqft)
+install(FILES runtime/standalone/lqft_sampler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT lqft)
 install(DIRECTORY stdlib/ DESTINATION ${CMAKE_INSTALL_DATADIR}/lqft/stdlib COMPONENT lqft FILES_MATCHING PATTERN "*.lqft")
 install(DIRECTORY ${TEXTS}/man1 ${TEXTS}/man7 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT lqft)
 install(DIRECTORY ${TEXTS}/html DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT lqft)
@@ -58,7 +61,7 @@ install(FILES ${TEXTS}/lqft.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendo
 install(DIRECTORY editors/vim/ DESTINATION ${CMAKE_INSTALL_DATADIR}/vim/vimfiles COMPONENT lqft)
 install(DIRECTORY editors/vim/ DESTINATION ${CMAKE_INSTALL_DATADIR}/nvim/site COMPONENT lqft)
 install(FILES editors/emacs/lqft-mode.el DESTINATION ${CMAKE_INSTALL_DATADIR}/emacs/site-lisp COMPONENT lqft)
-install(DIRECTORY editors/vscode editors/pygments DESTINATION ${CMAKE_INSTALL_DATADIR}/lqft/editors COMPONENT lqft PATTERN "__pycache__" EXCLUDE)
+install(DIRECTORY editors/vscode editors/pygments editors/jupyter DESTINATION ${CMAKE_INSTALL_DATADIR}/lqft/editors COMPONENT lqft PATTERN "__pycache__" EXCLUDE)
 
 # ---- the runtime, as a library for C ----------------------------------------------------------------
 install(TARGETS lqft_runtime EXPORT lqft-runtime ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime

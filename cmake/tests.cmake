@@ -51,6 +51,11 @@ set_tests_properties(numerics.threads.speed PROPERTIES RUN_SERIAL TRUE)
 lqft_executable(test_plot lqft_runtime plot/test_plot.c)
 lqft_test(plot quick 120 test_plot)
 
+# run directories: killed processes, full disks, failing calls, damaged files
+lqft_executable(test_store lqft_runtime run/test_store.c run/faults.c)
+lqft_test(run.store full 400 test_store)
+lqft_test(run.layout quick 60 ${PYTHON} ${TESTS}/run/layout.py $<TARGET_FILE:test_store>)
+
 # ---- the compiler, pass by pass ----------------------------------------------------------------
 lqft_executable(front_main lqft_compiler language/front_main.c)
 lqft_test(language quick 120 sh ${TESTS}/language/run.sh $<TARGET_FILE:front_main>)
@@ -99,6 +104,8 @@ lqft_script(agreement.same full 300 agreement/same.py $<TARGET_FILE:lqft>)
 lqft_script(cli quick 240 cli/run.py --lqft $<TARGET_FILE:lqft>)
 # the editors that are installed; the others are left out, which -V shows
 lqft_script(editors full 120 editors/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
+lqft_script(repl.quick quick 120 repl/run.py --lqft $<TARGET_FILE:lqft> Readme Sessions Whole Hostile Protocol.test_malformed Protocol.test_answers Protocol.test_symbols)
+lqft_script(repl full 300 repl/run.py --lqft $<TARGET_FILE:lqft> Keys Protocol Jupyter)
 lqft_script(data quick 120 cli/data.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(fmt quick 120 fmt/run.py --lqft $<TARGET_FILE:lqft> --front $<TARGET_FILE:front_main>)
 lqft_script(help quick 120 cli/help.py --lqft $<TARGET_FILE:lqft>)
@@ -106,10 +113,12 @@ lqft_script(install full 300 install/run.py --lqft $<TARGET_FILE:lqft> --build $
 lqft_script(doc quick 120 doc/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(nn quick 240 nn/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(nn.dots quick 240 nn/dots.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.quick quick 240 physics/run.py --quick --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.models quick 240 physics/models.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics.verdicts full 240 physics/verdicts.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(physics full 900 physics/run.py --lqft $<TARGET_FILE:lqft>)
+lqft_script(physics.inverse full 600 physics/inverse.py --lqft $<TARGET_FILE:lqft> --out ${TEST_BIN})
 lqft_script(physics.single full 240 physics/run.py --single --lqft $<TARGET_FILE:lqft> "exact 2x2" "phi4 8x8" "phi4 free 8x8")
 
 # ---- speed, and what it rests on -----------------------------------------------------------------

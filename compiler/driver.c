@@ -2,7 +2,6 @@
  * passes in compiler/README.md; everything else here is the running of a plan. */
 #include "run/run.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +9,10 @@
 
 void session_open(Session *s, const RunOptions *o, bool claims) {
     front_init(&s->front);
-    s->front.data = o->data, s->front.ndata = o->ndata;
+    s->front.data = o->run.data, s->front.ndata = o->run.ndata;
     s->arena = arena_new();
     /* lex, parse, resolve, elaborate the declarations */
-    s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides, o->seed);
+    s->model = model_load(&s->front, s->arena, o->path, o->library, o->overrides, o->noverrides, o->run.seed);
     /* elaborate the tasks: specialise, differentiate, simplify */
     s->plan = s->model->unusable ? NULL : plan_tasks(s->model, claims);
 }
@@ -33,6 +32,8 @@ void session_close(Session *s) {
 
 /* ---- back half: functions to code -------------------------------------------------------------- */
 
+enum { MOST_TOGETHER = 8 };           /* functions that are compiled together */
+
 struct Executable {
     Arena    *arena;
     Device    device;
@@ -48,8 +49,7 @@ static bool verified(const char *broken, const char *what, char *err, size_t err
     return !broken;
 }
 
-/* How replicas lie in memory: the cheaper way, or as was asked. */
-static KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
+KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
     KLanes l = kernel_lanes(programs, n, o->lanes == LANES_SITES ? 1 : replicas);
     if (o->lanes == LANES_SITES) l.lanes = REDUCE_PARTS, l.sites = true, l.split = !programs[0]->plain;
     if (o->lanes == LANES_CHAINS && l.sites) {
@@ -142,6 +142,57 @@ void executable_free(Executable *x) {
     arena_free(x->arena);
 }
 
+/* ---- the engine of a run --------------------------------------------------------------------------- */
+
+static RunPrepared *prepare(void *context, const RunFunction *const *f, int n, int64_t replicas, RunLayout *layout, char *err, size_t errlen) {
+    const IrFunc *functions[MOST_TOGETHER];
+    KLanes lanes;
+    for (int i = 0; i < n && i < MOST_TOGETHER; i++) functions[i] = f[i]->source;
+    Executable *x = compile_functions(functions, n, replicas, context, &lanes, err, errlen);
+    *layout = (RunLayout){lanes.lanes, lanes.sites, lanes.split};
+    return (RunPrepared *)x;
+}
+
+static void call(const RunPrepared *p, int function, const CallArgs *args) { execute((const Executable *)p, function, args); }
+static int64_t scratch(const RunPrepared *p) { return executable_scratch((const Executable *)p); }
+static bool shared(const RunPrepared *p) { return executable_is_shared((const Executable *)p); }
+static void release(RunPrepared *p) { executable_free((Executable *)p); }
+
+/* What is called once is interpreted: that takes less time than to compile it. */
+static void evaluate(void *context, const RunFunction *f, const double *const *in, double *const *out, uint32_t seed, uint32_t chain) {
+    (void)context;
+    interp_call(f->source, in, out, (RandKey){seed, chain, 0});
+}
+
+RunEngine compiling_engine(const RunOptions *o) {
+    return (RunEngine){(void *)o, prepare, call, scratch, shared, release, evaluate};
+}
+
+/* What the command line set, as a JSON object. */
+static const char *given_text(const RunOptions *o, Arena *arena) {
+    Text t = {0};
+    text_printf(&t, "{");
+    for (int i = 0; i < o->noverrides; i++) {
+        text_printf(&t, "%s\"%s\": \"", i ? ", " : "", o->overrides[i].name);
+        for (const char *c = o->overrides[i].text; *c; c++) {
+            if (*c == '"' || *c == '\\') text_printf(&t, "\\%c", *c);
+            else if ((unsigned char)*c < ' ') text_printf(&t, "\\u%04x", *c);
+            else text_putn(&t, c, 1);
+        }
+        text_printf(&t, "\"");
+    }
+    text_printf(&t, "}");
+    const char *s = arena_strndup(arena, t.s, t.n);
+    text_free(&t);
+    return s;
+}
+
+RunSettings run_settings(const RunOptions *o, Arena *arena) {
+    RunSettings s = o->run;
+    s.given = given_text(o, arena);
+    return s;
+}
+
 /* ---- lqft run --------------------------------------------------------------------------------------- */
 
 /* What the command line may set: parameters, settings, the options of the samplers. */
@@ -179,56 +230,9 @@ static int unused_overrides(const Session *s, const RunOptions *o) {
 }
 
 int session_check(Session *s, const RunOptions *o) {
-    diag_print_all(&s->front.sink, stderr, o->color);
+    diag_print_all(&s->front.sink, stderr, o->run.color);
     if (s->front.sink.nerrors) return 1;
     return unused_overrides(s, o);
-}
-
-static int run_task(RunResult *r, Task *t) {
-    switch (t->kind) {
-    case TASK_SAMPLE: {
-        SampleData *data = NULL;
-        int status = t->sample->minimizes ? minimize_run(r, t->sample, &data) : sample_run(r, t->sample, &data);
-        if (data) {
-            vec_push(&r->samples, data);
-            if (!t->sample->minimizes) summarize_sample(r, data);
-        }
-        return status;
-    }
-    case TASK_REPORT: {
-        ReportResult *result = summarize_report(r, t->report);
-        vec_push(&r->reports, result);
-        return 0;
-    }
-    case TASK_KEEP: return variables_keep(r, t);
-    case TASK_LOAD: return variables_load(r, t);
-    case TASK_PLOT: return plots_write(r, t);
-    case TASK_SAVE: return saves_write(r, t);
-    case TASK_PRINT:
-        for (int i = 0; i < t->texts.n; i++) {
-            if (!t->reports.data[i]) { fprintf(stderr, "%s ", t->texts.data[i]); continue; }
-            const ReportTask *q = t->reports.data[i];
-            ReportResult *result = summarize_report(r, q);
-            fprintf(stderr, "%s = %s ", t->texts.data[i], format_value_error(r->arena, result->value[0], result->error[0]));
-        }
-        fprintf(stderr, "\n");
-        return 0;
-    }
-    return 0;
-}
-
-/* Tasks in order.  After an interruption, those that follow the interrupted sample task
- * up to the next; none of them when it stopped before its first draw. */
-static int run_tasks(RunResult *r) {
-    int status = 0, samples = 0;
-    for (int i = 0; i < r->plan->tasks.n && (status == 0 || status >= 73); i++) {
-        Task *t = r->plan->tasks.data[i];
-        if (status == 75 && (t->kind == TASK_SAMPLE || r->samples.n < samples)) break;
-        samples += t->kind == TASK_SAMPLE;
-        int task_status = run_task(r, t);
-        if (task_status && status != 75) status = task_status;
-    }
-    return status;
 }
 
 int run_model(const RunOptions *o) {
@@ -236,22 +240,12 @@ int run_model(const RunOptions *o) {
     double start = run_clock();
     session_open(&s, o, false);
     int status = session_check(&s, o);
-    if (status) { session_close(&s); return status; }
-    if (!o->seed_given && !o->quiet) fprintf(stderr, "seed %u\n", o->seed);
-    if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
-    RunResult r = {.model = s.model, .plan = s.plan, .options = o, .arena = s.arena, .front_seconds = run_clock() - start};
-    status = run_tasks(&r);
-    r.total_seconds = run_clock() - start;
-    if (status == 0 || status >= 73) {         /* a file that could not be written costs no numbers */
-        if (o->json) output_json(&r, stdout);
-        else output_table(&r, stdout);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-            fprintf(stderr, "lqft: cannot write the results: %s\n", strerror(errno));
-            status = 74;
-        }
-        if (status == 0 && o->strict)
-            for (int i = 0; i < r.diagnostics.n; i++)
-                if (r.diagnostics.data[i].notice == NOTICE_FAILED) status = 3;
+    if (status == 0) {
+        if (!o->run.seed_given && !o->run.quiet) fprintf(stderr, "seed %u\n", o->run.seed);
+        if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
+        RunEngine engine = compiling_engine(o);
+        RunSettings settings = run_settings(o, s.arena);
+        status = run_program(lower_plan(&s), &settings, &engine, run_clock() - start);
     }
     session_close(&s);
     return status;

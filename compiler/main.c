@@ -1,4 +1,5 @@
 /* main.c — the command line (language reference §9). */
+#include "repl/repl.h"
 #include "run/run.h"
 #include "tools/tools.h"
 
@@ -6,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,15 +28,6 @@ static int usage_error(const char *fmt, ...) {
     fprintf(stderr, "\n");
     help_usage(stderr);
     return 2;
-}
-
-static bool parse_count(const char *text, int64_t lo, int64_t hi, int64_t *out) {
-    char *end;
-    errno = 0;
-    long long v = strtoll(text, &end, 10);
-    if (errno || end == text || *end || v < lo || v > hi) return false;
-    *out = v;
-    return true;
 }
 
 /* The standard library: $LQFT_STDLIB, beside the binary, or where it was built. */
@@ -76,8 +67,8 @@ static int check_input(const char *path) {
 typedef struct CommandLine {
     RunOptions  o;
     VEC(Override) overrides;
-    VEC(const char *) data;
     const char *command, *what;
+    Arena      *arena;
 } CommandLine;
 
 static bool is_override(const char *arg) {
@@ -85,50 +76,31 @@ static bool is_override(const char *arg) {
     return eq && eq != arg && arg[0] != '-' && !strchr("/.", arg[0]) && (isalpha((unsigned char)arg[0]) || arg[0] == '_' || (arg[0] & 0x80));
 }
 
-/* An option with a value: --seed 7 or --seed=7. NULL: not this option. */
-static const char *option_value(int argc, char **argv, int *i, const char *name, bool *missing) {
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n) != 0) return NULL;
-    if (argv[*i][n] == '=') return argv[*i] + n + 1;
-    if (argv[*i][n]) return NULL;
-    if (*i + 1 < argc) return argv[++*i];
-    *missing = true;
-    return "";
-}
-
 static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
     bool missing = false;
     const char *v, *arg = argv[*i];
+    char err[300] = "";
     int64_t n;
     if (!help_has_option(c->command, arg)) return usage_error("`lqft %s` has no option %s", c->command, arg);
-    if (!strcmp(arg, "--json")) c->o.json = true;
-    else if (!strcmp(arg, "--quiet")) c->o.quiet = true;
-    else if (!strcmp(arg, "--strict")) c->o.strict = true;
-    else if (!strcmp(arg, "--plot")) c->o.draw = true;
-    else if ((v = option_value(argc, argv, i, "--seed", &missing)) && !missing) {
-        if (!parse_count(v, 0, UINT32_MAX, &n)) return usage_error("a seed is a whole number from 0 to 4294967295, not `%s`", v);
-        c->o.seed = (uint32_t)n, c->o.seed_given = true;
-    } else if ((v = option_value(argc, argv, i, "--chains", &missing)) && !missing) {
-        if (!parse_count(v, 1, 1 << 20, &n)) return usage_error("a number of chains is a whole number from 1 to 1048576, not `%s`", v);
+    ArgumentIs is = run_argument(&c->o.run, argc, argv, i, err, sizeof err);
+    if (is == ARGUMENT_WRONG) return usage_error("%s", err);
+    if (is == ARGUMENT_TAKEN) return 0;
+    if ((v = argument_value(argc, argv, i, "--chains", &missing)) && !missing) {
+        if (!argument_count(v, 1, 1 << 20, &n)) return usage_error("a number of chains is a whole number from 1 to 1048576, not `%s`", v);
         Override o = {.name = "chains", .text = v};
         vec_push(&c->overrides, o);
-    } else if ((v = option_value(argc, argv, i, "--threads", &missing)) && !missing) {
-        if (!parse_count(v, 1, 1024, &n)) return usage_error("a number of threads is a whole number from 1 to 1024, not `%s`", v);
-        c->o.threads = (int)n;
-    } else if ((v = option_value(argc, argv, i, "--device", &missing)) && !missing) {
+    } else if ((v = argument_value(argc, argv, i, "--device", &missing)) && !missing) {
         if (!strcmp(v, "cpu")) c->o.device = DEVICE_CPU;
         else if (!strcmp(v, "interp")) c->o.device = DEVICE_INTERP;
         else if (!strcmp(v, "cpu-O0")) c->o.device = DEVICE_CPU_O0;
         else return usage_error("a device is cpu or interp, not `%s`", v);
-    } else if ((v = option_value(argc, argv, i, "--lanes", &missing)) && !missing) {
+    } else if ((v = argument_value(argc, argv, i, "--lanes", &missing)) && !missing) {
         if (!strcmp(v, "chains")) c->o.lanes = LANES_CHAINS;
         else if (!strcmp(v, "sites")) c->o.lanes = LANES_SITES;
         else if (strcmp(v, "cheapest") != 0) return usage_error("lanes are chains, sites or cheapest, not `%s`", v);
-    } else if ((v = option_value(argc, argv, i, "--color", &missing)) && !missing) {
-        if (strcmp(v, "always") && strcmp(v, "never") && strcmp(v, "auto")) return usage_error("--color is always, never or auto");
-        if (strcmp(v, "auto")) c->o.color = !strcmp(v, "always");
-    } else if ((v = option_value(argc, argv, i, "--out", &missing)) && !missing) c->o.out = v;
-    else if ((v = option_value(argc, argv, i, "--data", &missing)) && !missing) vec_push(&c->data, v);
+    } else if ((v = argument_value(argc, argv, i, "-o", &missing)) && !missing) c->o.target = v;
+    else if (!strcmp(arg, "--portable")) c->o.portable = true;
+    else if (!strcmp(arg, "--shared")) c->o.shared = true;
     else if (missing) return usage_error("%s needs a value", arg);
     else return usage_error("there is no option %s", arg);
     return 0;
@@ -152,13 +124,7 @@ static int parse_arguments(CommandLine *c, int argc, char **argv) {
     }
     c->o.overrides = c->overrides.data;
     c->o.noverrides = c->overrides.n;
-    c->o.data = c->data.data, c->o.ndata = c->data.n;
     return 0;
-}
-
-static bool want_color(void) {
-    const char *term = getenv("TERM");
-    return isatty(STDERR_FILENO) && !getenv("NO_COLOR") && term && strcmp(term, "dumb") != 0;
 }
 
 static int explain(const char *code) {
@@ -174,22 +140,47 @@ static int explain(const char *code) {
     return 0;
 }
 
+/* To resume a run is to run it with the seed and the parameters that it has. */
+static int recall(CommandLine *c) {
+    Given *given;
+    int n, status = keep_recall(&c->o.run, c->arena, &n, &given);
+    for (int i = 0; i < n; i++) {
+        bool now = false;
+        for (int k = 0; k < c->overrides.n; k++) now |= !strcmp(c->overrides.data[k].name, given[i].name);
+        Override o = {.name = intern(given[i].name), .text = given[i].text};
+        if (!now) vec_push(&c->overrides, o);
+    }
+    c->o.overrides = c->overrides.data, c->o.noverrides = c->overrides.n;
+    return status;
+}
+
+/* The model of the run in a directory, with its seed and parameters: nothing is run. */
+static int report(CommandLine *c) {
+    if (!c->o.path) return usage_error("which run directory?");
+    c->o.run.out = c->o.path;
+    c->o.run.resume = c->o.run.report = c->o.run.quiet = true;
+    c->o.path = keep_program(&c->o.run, c->arena);
+    if (!c->o.path) return 66;
+    int status = check_input(c->o.path);
+    return status ? status : recall(c) ? 65 : run_model(&c->o);
+}
+
 static int dispatch(CommandLine *c) {
     bool run = !strcmp(c->command, "run"), check = !strcmp(c->command, "check"), show = !strcmp(c->command, "show");
     if (!strcmp(c->command, "explain")) return explain(c->o.path);
     if (!strcmp(c->command, "words")) return list_words(stdout);
     if (!strcmp(c->command, "completion"))
         return c->o.path && help_completion(stdout, c->o.path) ? 0 : usage_error("completion for which shell? bash, zsh or fish");
+    if (!strcmp(c->command, "report")) return report(c);
+    if (!strcmp(c->command, "repl")) return c->what ? usage_error("what is `%s`? a parameter is set as name=value", c->what) : repl_command(&c->o);
     if (!strcmp(c->command, "man")) return help_man(stdout, c->o.path) ? 0 : usage_error("there is no page of `%s`", c->o.path);
     if (!c->o.path) return usage_error("which model file?");
     if (show && !c->what) return usage_error("show what? ast, force, ir, kernels or llvm");
     if (!show && c->what) return usage_error("what is `%s`? a parameter is set as name=value", c->what);
     int status = check_input(c->o.path);
     if (status) return status;
-    if (run && !c->o.seed_given) {
-        if (getrandom(&c->o.seed, sizeof c->o.seed, 0) != sizeof c->o.seed) return 70;
-    }
-    if (run) return run_model(&c->o);
+    if (!strcmp(c->command, "build")) return c->o.target ? build_model(&c->o) : usage_error("build needs the name of what is to be made: -o PROGRAM");
+    if (run) return recall(c) ? 65 : draw_seed(&c->o.run) ? run_model(&c->o) : 70;
     if (check) return check_model(&c->o);
     return show_model(&c->o, c->what);
 }
@@ -200,8 +191,17 @@ static int no_command(const char *name) {
     return usage_error("there is no command `%s`%s%s%s", name, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
 }
 
+/* lqft alone: the prompt. */
+static int prompt_alone(void) {
+    Arena *arena = arena_new();
+    RunOptions o = {.color = want_color(), .library = find_library(arena)};
+    int status = repl_command(&o);
+    arena_free(arena);
+    return status;
+}
+
 static int command_line(int argc, char **argv) {
-    if (argc < 2) return usage_error("which command?");
+    if (argc < 2) return prompt_alone();
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         if (argc < 3 || !help_command(stdout, argv[2])) help_usage(stdout);
         return 0;
@@ -220,12 +220,12 @@ static int command_line(int argc, char **argv) {
         arena_free(arena);
         return done;
     }
-    CommandLine c = {.o = {.color = want_color()}};
+    CommandLine c = {.o = {.run = {.color = want_color()}}, .arena = arena};
     int status = parse_arguments(&c, argc, argv);
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);
     vec_free(&c.overrides);
-    vec_free(&c.data);
+    free(c.o.run.data);
     arena_free(arena);
     return status;
 }

@@ -265,3 +265,11 @@ const char *intern(const char *s)
 {
     return intern_n(s, strlen(s));
 }
+
+/* ---- paths ------------------------------------------------------------------ */
+
+const char *path_folder(Arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return ".";
+    return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
+}

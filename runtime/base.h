@@ -57,6 +57,9 @@ void text_printf(Text *t, const char *fmt, ...) LQ_PRINTF(2, 3);
 void text_putn(Text *t, const char *s, size_t n);
 void text_free(Text *t);
 
+/* Folder of a file ("." when it has none). */
+const char *path_folder(Arena *a, const char *path);
+
 /* Interned strings compare by pointer; they live as long as the process. */
 const char *intern(const char *s);
 const char *intern_n(const char *s, size_t n);

@@ -22,9 +22,10 @@ typedef struct Draw {
     uint32_t seed, step, draw, iter;
 } Draw;
 
-/* A call: element s of lane l at out[s*lanes + l], for site site0 + s*every + l*apart. */
+/* A call: element s of lane l at out[s*lanes + l], or single[…], for site site0 + s*every + l*apart. */
 typedef struct Fill {
     double *out;
+    float *single;
     const uint32_t *chains;
     int64_t nsites;
     Draw d;
@@ -66,6 +67,29 @@ typedef double T_D;
 #define D_PICK(u, a, b) k_double((k_bits(a) & (0 - ((u) >> 63))) | (k_bits(b) & ~(0 - ((u) >> 63))))
 #include "philox_text.h"
 
+typedef uint32_t T_W;
+typedef float T_F;
+#define W_OF(x) (x)
+#define W_ADD(a, b) ((a) + (b))
+#define W_AND(a, b) ((a) & (b))
+#define W_OR(a, b) ((a) | (b))
+#define W_SHL(a, n) ((a) << (n))
+#define W_SHR(a, n) ((a) >> (n))
+#define W_SIGN(a, b) ((a) ^ ((b) & 0x80000000u))
+#define F_OF(x) (x)
+#define F_WHOLE(a) ((float)(int32_t)(a))
+#define F_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#define F_ADD(a, b) ((a) + (b))
+#define F_SUB(a, b) ((a) - (b))
+#define F_MUL(a, b) ((a) * (b))
+#define F_DIV(a, b) ((a) / (b))
+#define F_SQRT(a) __builtin_sqrtf(a)
+#define F_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define F_FROM(w) kf_float(w)
+#define W_FROM(f) kf_bits(f)
+#define F_PICK(w, a, b) kf_float((kf_bits(a) & (0 - ((w) >> 31))) | (kf_bits(b) & ~(0 - ((w) >> 31))))
+#include "philox_single_text.h"
+
 /* Written out: a loop would stop the caller's loop from being vectorised. */
 LQ_INLINE void scalar_words(Draw d, uint32_t chain, uint32_t block, uint64_t *lo, uint64_t *hi)
 {
@@ -94,6 +118,17 @@ LQ_CLONES static void normals(double *restrict first, double *restrict second, i
         uint64_t lo, hi;
         scalar_words(d, chain[i], block[i], &lo, &hi);
         text_normals(lo, hi, &first[i], &second[i]);
+    }
+}
+
+LQ_CLONES static void quads(float *restrict x0, float *restrict x1, float *restrict x2, float *restrict x3, int n,
+                            const uint32_t *restrict chain, const uint32_t *restrict block, Draw d)
+{
+    for (int i = 0; i < n; i++) {
+        uint64_t lo, hi;
+        scalar_words(d, chain[i], block[i], &lo, &hi);
+        single_normals((uint32_t)lo, (uint32_t)(lo >> 32), &x0[i], &x2[i]);
+        single_normals((uint32_t)hi, (uint32_t)(hi >> 32), &x1[i], &x3[i]);
     }
 }
 
@@ -144,12 +179,40 @@ static void fill_apart(const Fill *f)
     }
 }
 
+/* In single precision a block is for four sites: groups of four, or one of them where sites stand apart. */
+static void fill_quads(const Fill *f)
+{
+    uint32_t chain[BATCH], block[BATCH];
+    float x[4][BATCH];
+    bool row = f->every == 1;
+    int batch = BATCH / f->lanes;
+    int64_t nblocks = row ? (f->nsites + 6) / 4 : f->nsites;
+    for (int64_t b = 0; b < nblocks; b += batch) {
+        int count = (int)(nblocks - b < batch ? nblocks - b : batch);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++) {
+                uint32_t site = row ? (site_of(f, 0, l) & ~3u) + 4 * (uint32_t)(b + i) : site_of(f, b + i, l);
+                chain[i * f->lanes + l] = f->chains[l];
+                block[i * f->lanes + l] = site >> 2;
+            }
+        quads(x[0], x[1], x[2], x[3], count * f->lanes, chain, block, f->d);
+        for (int i = 0; i < count; i++)
+            for (int l = 0; l < f->lanes; l++)
+                for (int q = 0; q < 4; q++) {
+                    int64_t s = row ? 4 * (b + i) + q - (site_of(f, 0, l) & 3) : b + i;
+                    if (s < 0 || s >= f->nsites || (!row && q != (int)(site_of(f, s, l) & 3))) continue;
+                    f->single[s * f->lanes + l] = x[q][i * f->lanes + l];
+                }
+    }
+}
+
 /* ---- vectors of eight ---------------------------------------------------------------------- */
 
 #ifdef HAVE_VECTORS_OF_8
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,fma,avx2,prefer-vector-width=512")
 #include "philox_avx512.h"
+#include "philox_single_avx512.h"
 #pragma GCC pop_options
 
 static bool vectors_of_8(void)
@@ -167,13 +230,21 @@ static void fill(const Fill *f)
     (f->every == 1 && f->nsites > 1 ? fill_any : fill_apart)(f);
 }
 
+static void fill_single(const Fill *f)
+{
+#ifdef HAVE_VECTORS_OF_8
+    if (vectors_of_8() && vs_fill(f)) return;
+#endif
+    fill_quads(f);
+}
+
 /* ---- what is called -------------------------------------------------------------------------- */
 
 void lq_rand_every(double *restrict out, bool normal, int lanes, const uint32_t *chains,
                    uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
                    uint32_t apart, uint32_t every, int64_t nsites)
 {
-    fill(&(Fill){out, chains, nsites, {seed, step, draw, iter}, site0, apart, every, lanes, normal});
+    fill(&(Fill){out, NULL, chains, nsites, {seed, step, draw, iter}, site0, apart, every, lanes, normal});
 }
 
 void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t *chains,
@@ -183,26 +254,10 @@ void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t
     lq_rand_every(out, normal, lanes, chains, seed, step, draw, iter, site0, apart, 1, nsites);
 }
 
-LQ_CLONES static void rounded(float *restrict out, const double *restrict x, int64_t n, float most)
+void lq_rand_normals_single(float *restrict out, int lanes, const uint32_t *chains, uint32_t seed, uint32_t step,
+                            uint32_t draw, uint32_t iter, uint32_t site0, uint32_t apart, uint32_t every, int64_t nsites)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float y = (float)x[i];
-        out[i] = y < most ? y : most;
-    }
-}
-
-void lq_rand_spread_single(float *restrict out, bool normal, int lanes, const uint32_t *chains,
-                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
-                           uint32_t site0, uint32_t apart, int64_t nsites)
-{
-    enum { VALUES = 1024 };
-    double x[VALUES];
-    int64_t rows = VALUES / lanes;
-    for (int64_t s = 0; s < nsites; s += rows) {
-        int64_t n = nsites - s < rows ? nsites - s : rows;
-        lq_rand_spread(x, normal, lanes, chains, seed, step, draw, iter, site0 + (uint32_t)s, apart, n);
-        rounded(out + s * lanes, x, n * lanes, normal ? 10 : 0x1.fffffep-1f);
-    }
+    fill_single(&(Fill){NULL, out, chains, nsites, {seed, step, draw, iter}, site0, apart, every, lanes, true});
 }
 
 void lq_rand_uniform(double *restrict out, int lanes, const uint32_t *chains, uint32_t seed,

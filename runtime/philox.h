@@ -16,7 +16,13 @@
  * r = √(-2 ln u), u the uniform number of lo; f = k·2^-52 - ½, k the low 52 bits of hi,
  * gives s = r·sin(πf/2) and c = ±r·cos(πf/2), minus if bit 62 of hi is set.  The first
  * site has c and the second one s, the other way round if bit 63 of hi is set.
- * |value| < 8.58; the error is at most 4 units in the last place. */
+ * |value| < 8.58; the error is at most 4 units in the last place.
+ *
+ * Normal numbers of single precision are made of half as many bits, in single arithmetic: sites 4k …
+ * 4k+3 share block k, words 0 and 1 being for the first and the third, words 2 and 3 for the second
+ * and the fourth.  Of two words a, b: u = (⌊a/2⌋ + ½)·2^-31, 1 - 2^-24 at most, where ⌊a/2⌋ and u are
+ * rounded; f = j·2^-30, rounded, j the low 30 bits of b as a signed number; the rest as above with bits 30 and
+ * 31 of b.  |value| < 6.67; the relative error is at most 7·2^-24. */
 #ifndef LQFT_PHILOX_H
 #define LQFT_PHILOX_H
 
@@ -74,10 +80,8 @@ void lq_rand_spread(double *restrict out, bool normal, int lanes, const uint32_t
                     uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter, uint32_t site0,
                     uint32_t apart, int64_t nsites);
 
-/* The same numbers rounded to single precision; uniform ones that would be rounded to 1
- * are the largest number below it. */
-void lq_rand_spread_single(float *restrict out, bool normal, int lanes, const uint32_t *chains,
-                           uint32_t seed, uint32_t step, uint32_t draw, uint32_t iter,
-                           uint32_t site0, uint32_t apart, int64_t nsites);
+/* Normal numbers of single precision: numbers of their own, not the double ones rounded. */
+void lq_rand_normals_single(float *restrict out, int lanes, const uint32_t *chains, uint32_t seed, uint32_t step,
+                            uint32_t draw, uint32_t iter, uint32_t site0, uint32_t apart, uint32_t every, int64_t nsites);
 
 #endif

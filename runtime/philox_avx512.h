@@ -67,12 +67,12 @@ LQ_INLINE T_U v_widen(const uint32_t words[8])
     return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)words));
 }
 
-LQ_INLINE void v_keys(VKeys *k, const Fill *f, int nvectors)
+LQ_INLINE void v_keys_of(VKeys *k, const Fill *f, int nvectors, const T_U *chain)
 {
     k->iter = U_OF(f->d.iter);
     for (int r = 0; r < ROUNDS; r++) k->seed[r] = U_OF(f->d.seed + (uint32_t)r * 0x9E3779B9u);
     for (int v = 0; v < nvectors; v++) {
-        k->chain[v][0] = f->lanes == 1 ? U_OF(f->chains[0]) : v_widen(f->chains + 8 * v);
+        k->chain[v][0] = chain[v];
         for (int r = 1; r < ROUNDS; r++) k->chain[v][r] = U_ADD(k->chain[v][r - 1], U_OF(0xBB67AE85u));
     }
     T_U c[4] = {U_OF(0), U_OF(f->d.step), U_OF(f->d.draw), k->iter};
@@ -82,10 +82,16 @@ LQ_INLINE void v_keys(VKeys *k, const Fill *f, int nvectors)
     for (int v = 0; v < nvectors; v++) k->third[v] = U_SHR(k->fourth, 32) ^ k->chain[v][1];
 }
 
-/* n <= FLIGHT pairs of vectors; vector i is for chains of number (i + v) % nvectors. */
-LQ_INLINE void v_pairs(const VKeys *k, bool normal, int n, int nvectors, int v, const T_U *block, T_D *even, T_D *odd)
+LQ_INLINE void v_keys(VKeys *k, const Fill *f, int nvectors)
 {
-    T_U c[FLIGHT][4];
+    T_U chain[2];
+    for (int v = 0; v < nvectors; v++) chain[v] = f->lanes == 1 ? U_OF(f->chains[0]) : v_widen(f->chains + 8 * v);
+    v_keys_of(k, f, nvectors, chain);
+}
+
+/* The words of n <= FLIGHT vectors of blocks; vector i is for chains of number (i + v) % nvectors. */
+LQ_INLINE void v_words(const VKeys *k, int n, int nvectors, int v, const T_U *block, T_U c[FLIGHT][4])
+{
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         const int w = (i + v) % nvectors;
@@ -99,6 +105,13 @@ LQ_INLINE void v_pairs(const VKeys *k, bool normal, int n, int nvectors, int v, 
     for (int r = 2; r < ROUNDS; r++)
 #pragma GCC unroll 4
         for (int i = 0; i < n; i++) v_round(c[i], k->seed[r], k->chain[(i + v) % nvectors][r]);
+}
+
+/* Their pairs. */
+LQ_INLINE void v_pairs(const VKeys *k, bool normal, int n, int nvectors, int v, const T_U *block, T_D *even, T_D *odd)
+{
+    T_U c[FLIGHT][4];
+    v_words(k, n, nvectors, v, block, c);
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         T_U lo = U_WORD(c[i][0], c[i][1]), hi = U_WORD(c[i][2], c[i][3]);

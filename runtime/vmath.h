@@ -55,6 +55,11 @@ void lqm_lgamma(double *restrict out, const double *restrict x, int n);
 void lqm_atan2(double *restrict out, const double *restrict y, const double *restrict x, int n);
 void lqm_pow(double *restrict out, const double *restrict x, const double *restrict y, int n);
 
+/* A number in (0, 1) that is as good as drawn, for each pair (x, y): the uniform number of
+ * philox.h from the first two words of the block with key (0, 0) and the counter (low word of x's
+ * bits, high word, low word of y's, high word), -0 taken as 0.  NaN if x or y is. */
+void lqm_hash(double *restrict out, const double *restrict x, const double *restrict y, int n);
+
 /* The same in single precision. */
 #define LQMF_1(name) void lqmf_##name(float *restrict out, const float *restrict x, int n)
 #define LQMF_2(name) \
@@ -63,7 +68,7 @@ LQMF_1(exp); LQMF_1(expm1); LQMF_1(log); LQMF_1(log1p); LQMF_1(sigmoid); LQMF_1(
 LQMF_1(sin); LQMF_1(cos); LQMF_1(tan); LQMF_1(asin); LQMF_1(acos); LQMF_1(atan); LQMF_2(atan2);
 LQMF_1(sinh); LQMF_1(cosh); LQMF_1(tanh); LQMF_1(asinh); LQMF_1(acosh); LQMF_1(atanh);
 LQMF_1(erf); LQMF_1(erfc); LQMF_1(lgamma); LQMF_1(digamma); LQMF_1(bessel_ratio); LQMF_1(log_i0);
-LQMF_2(pow);
+LQMF_2(pow); LQMF_2(hash);
 #undef LQMF_1
 #undef LQMF_2
 

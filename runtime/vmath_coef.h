@@ -12,7 +12,8 @@
 #define D_ROUND 0x1.8p52 /* adding it rounds to an integer, found in the low bits */
 #define D_EXP_MAX 711
 #define D_EXP_MIN -747
-#define D_EXP_NEAR_MAX 690
+#define D_EXPM1_MAX 709.9
+#define D_EXPM1_TINY 0x1p-1000
 #define D_SQRT_HALF 0x1.6a09e667f3bcdp-1
 #define D_INT 0x1p52 /* with an integer in its low bits it is that much larger */
 #define D_INT_BIAS 0x1.00000000004p52 /* 2^52 + 1024 */
@@ -65,7 +66,8 @@
 #define F_ROUND 0x1.8p23
 #define F_EXP_MAX 90
 #define F_EXP_MIN -105
-#define F_EXP_NEAR_MAX 80
+#define F_EXPM1_MAX 88.9
+#define F_EXPM1_TINY 0x1p-100
 #define F_SQRT_HALF 0x1.6a09e6p-1
 #define F_INT 0x1p23
 #define F_INT_BIAS 0x1.0001p23 /* 2^23 + 128 */

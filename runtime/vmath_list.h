@@ -14,7 +14,7 @@
 #define VMATH_RARE(X) X(sin, trig_rare) X(cos, trig_rare) X(tan, trig_rare)
 
 #define VMATH_SPECIAL_1(X) X(erf) X(erfc) X(bessel_ratio) X(log_i0)
-#define VMATH_SPECIAL_2(X) X(pow)
+#define VMATH_SPECIAL_2(X) X(pow) X(hash)
 #define VMATH_SPECIAL_RARE(X) X(lgamma, gamma_rare) X(digamma, gamma_rare)
 
 #endif

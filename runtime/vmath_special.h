@@ -1,4 +1,4 @@
-/* vmath_special.h — pow, error functions, gamma functions, Bessel functions: the second
+/* vmath_special.h — pow, error functions, gamma functions, Bessel functions, hash: the second
  * part of vmath_text.h, in its vocabulary, for double precision only.  Single precision
  * takes these through double, where they cost about the same and their errors round away.
  *
@@ -255,4 +255,28 @@ VFN(vreal, log_i0, vreal x)
     less = v_sel(v_lt(a, v_k(V_INFINITY)), less, v_k(0));
     vreal y = v_sel(v_lt(a, v_k(2)), small, v_sel(v_lt(a, v_k(8)), middle, v_sub(a, less)));
     return v_sel(v_eq(x, x), y, x);
+}
+
+/* ---- hash --------------------------------------------------------------------------- */
+
+/* One round of Philox4x32 (philox.h) of four words, each below 2^32. */
+VFN(void, philox_round, vint c[4], uint32_t k0, uint32_t k1)
+{
+    vint p0 = v_imul(c[0], v_ki(0xD2511F53u)), p1 = v_imul(c[2], v_ki(0xCD9E8D57u));
+    vint low = v_ki(0xFFFFFFFFu);
+    c[0] = v_ixor(v_ixor(v_shr(p1, 32), c[1]), v_ki(k0));
+    c[2] = v_ixor(v_ixor(v_shr(p0, 32), c[3]), v_ki(k1));
+    c[1] = v_iand(p1, low);
+    c[3] = v_iand(p0, low);
+}
+
+VFN(vreal, hash, vreal x, vreal y)
+{
+    vint a = v_bits(v_add(x, v_k(0))), b = v_bits(v_add(y, v_k(0))); /* -0 is 0 */
+    vint c[4] = {v_iand(a, v_ki(0xFFFFFFFFu)), v_shr(a, 32), v_iand(b, v_ki(0xFFFFFFFFu)), v_shr(b, 32)};
+    for (uint32_t round = 0; round < 10; round++) VDO(philox_round, c, round * 0x9E3779B9u, round * 0xBB67AE85u);
+    vint word = v_ior(c[0], v_shl(c[1], 32));
+    vint mantissa = v_ior(v_iand(word, v_ki(0xFFFFFFFFFFFFFu)), v_ki(0x3FF0000000000000u));
+    vreal uniform = v_sub(v_real(mantissa), v_k(0x1.fffffffffffffp-1)); /* midpoints: never 0 or 1 */
+    return v_sel(v_or(v_ne(x, x), v_ne(y, y)), v_add(x, y), uniform);
 }

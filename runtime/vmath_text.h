@@ -11,7 +11,7 @@
  *   v_add v_sub v_mul v_div v_fma v_sqrt v_neg v_abs v_rint
  *   v_lt v_le v_eq v_ne  v_and v_or v_not  v_sel(b, x, y)  v_seli(b, i, j)
  *   v_bits(x) v_real(i)         the same bits as an integer, as a number
- *   v_iadd v_isub v_iand v_ior v_ixor  v_shl(i, n) v_shr(i, n)
+ *   v_iadd v_isub v_imul v_iand v_ior v_ixor  v_shl(i, n) v_shr(i, n)
  *   VC(NAME)                    a constant of vmath_coef.h in the machine's precision
  *   V_MANT V_BIAS               bits of the fraction, bias of the exponent
  *
@@ -135,22 +135,21 @@ VFN(vreal, exp, vreal x)
     return VDO(exp_shifted, x, v_ki(0));
 }
 
-/* e^x - 1 for x <= VC(EXP_MAX) */
+/* e^x - 1 for x <= VC(EXPM1_MAX), where 2^k is still below twice the largest number */
 VFN(vreal, expm1_below, vreal x)
 {
     vint k;
     vreal p = VDO(exp_parts, x, &k);
-    /* 2^k p + (2^k - 1), divided by 16 and multiplied near the largest against overflow */
-    vint spare = v_seli(v_lt(VC(EXP_NEAR_MAX), x), v_ki(4), v_ki(0));
-    vreal s = VDO(pow2, v_isub(k, spare));
-    vreal one = VDO(pow2, v_isub(v_ki(0), spare));
-    return v_mul(v_fma(s, p, v_sub(s, one)), VDO(pow2, spare));
+    /* 2^k p + (2^k - 1), by halves against overflow; half of p is exact where p is not tiny, and where
+     * it is, p is x but for the sign of 0: no number is that close to another multiple of ln2 */
+    vreal s = VDO(pow2, v_isub(k, v_ki(1)));
+    vreal y = v_fma(s, p, v_sub(s, v_k(0.5)));
+    return v_sel(v_lt(v_abs(p), VC(EXPM1_TINY)), x, v_add(y, y));
 }
 
 VFN(vreal, expm1, vreal x)
 {
-    vreal y = VDO(expm1_below, VDO(clamp, x, v_k(-40), VC(EXP_MAX)));
-    return v_sel(v_eq(x, v_k(0)), x, y); /* keeps -0 */
+    return VDO(expm1_below, VDO(clamp, x, v_k(-40), VC(EXPM1_MAX)));
 }
 
 VFN(vreal, sinh, vreal x)

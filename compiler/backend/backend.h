@@ -5,16 +5,7 @@
 #define LQFT_BACKEND_H
 
 #include "../kernel/kernel.h"
-
-typedef struct CallArgs {
-    /* Per replica element e at [e*W + l], uniform at [e]; of single precision, and so floats,
-     * where the program's buffer is (KBuf.single). */
-    const double *const *in;     /* [nin] */
-    double *const *out;          /* [nout] */
-    double *scratch;             /* KProgram.scratch * W doubles, 64-byte aligned */
-    uint32_t seed, step;
-    const uint32_t *chains;      /* W chain numbers */
-} CallArgs;
+#include "../../runtime/code/code.h"      /* CallArgs: scratch is KProgram.scratch * W doubles */
 
 typedef struct Compiled Compiled;
 
@@ -24,6 +15,7 @@ typedef struct BackendOptions {
     int  optimize;               /* 0: none, 1: the pass pipeline */
     bool dump;                   /* print the generated code on stderr */
     bool keep;                   /* look for the code on disk, and keep it there */
+    const char *cpu;             /* code for another processor than this one: x86-64-v2, -v3, -v4; NULL: this one */
 } BackendOptions;
 
 typedef struct Backend {
@@ -34,6 +26,8 @@ typedef struct Backend {
                          char *err, size_t errlen);
     void (*call)(const Compiled *c, int program, const CallArgs *args);
     void (*release)(Compiled *c);
+    /* The same code, to be loaded in another process (runtime/code/code.h). */
+    bool (*group)(KProgram *const *programs, int n, const BackendOptions *o, CodeGroup *out, char *err, size_t errlen);
     /* Object code with the same functions: void lqft_<name>(const CallArgs *). */
     bool (*emit_object)(KProgram *const *programs, int n, const BackendOptions *o,
                         const char *path, char *err, size_t errlen);

@@ -58,7 +58,10 @@ static void put_scalar(CodeKey *k, const KProgram *p, const ScalarWalk *w, Ref r
     const Node *n = NODE(ir, r);
     put(k, (uint64_t)n->op | (uint64_t)n->boolean << 16 | (uint64_t)n->nidx << 24 | (uint64_t)n->nargs << 40);
     put(k, n->op == SC_RAND ? n->aux : 0);
-    put_bytes(k, &n->val, sizeof n->val);
+    int setting = n->op == SC_CONST ? kernel_setting(p, r) : -1;
+    if (setting >= 0) put(k, (uint64_t)setting);     /* the value is not in the code */
+    else put_bytes(k, &n->val, sizeof n->val);
+    put(k, setting >= 0);
     for (int i = 0; i < n->nidx; i++) {
         const Index *ix = NIDX(ir, r, i);
         put_affine(k, ir, ix->aff);
@@ -135,7 +138,8 @@ static void put_program(CodeKey *k, const KProgram *p) {
         put(k, (uint64_t)b->kind | (uint64_t)b->uniform << 8 | (uint64_t)b->single << 9 | (uint64_t)b->cut << 10);
         put(k, (uint64_t)b->slot), put(k, (uint64_t)b->n), put(k, (uint64_t)b->row), put(k, (uint64_t)b->offset);
         put(k, (uint64_t)b->rows), put(k, (uint64_t)b->slots), put(k, (uint64_t)b->lead);
-        if (b->kind == KB_CONST && b->n <= NATIVE_LARGE) put_bytes(k, b->data, (size_t)b->n * sizeof *b->data);
+        put(k, b->source != 0);
+        if (!native_is_symbol(b) && b->kind == KB_CONST) put_bytes(k, b->data, (size_t)b->n * sizeof *b->data);
     }
     ScalarWalk *w = scalar_walk_new(p->ir);
     put_statements(k, p, w, p->stmts, p->nstmts);
@@ -171,6 +175,7 @@ CodeKey code_key(KProgram *const *programs, int n, const BackendOptions *o, cons
     put_file(&k, maker);
     put_processor(&k);
     put(&k, (uint64_t)o->lanes | (uint64_t)o->sites << 8 | (uint64_t)o->optimize << 16);
+    if (o->cpu) put_bytes(&k, o->cpu, strlen(o->cpu));
     put(&k, (uint64_t)n);
     for (int i = 0; i < n; i++) put_program(&k, programs[i]);
     return finished(k);

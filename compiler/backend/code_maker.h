@@ -11,7 +11,7 @@ typedef struct CodeMaker {
     const char *(*problem)(void);
     /* Object code.  whole: void lqft_<name>(const CallArgs *) for each program, which stands
      * by itself, but for `const LqCall lqft_calls_<name>[]`, its calls, prepared.  Otherwise the functions are called by number, names need not differ, and
-     * large constants are symbols: see below. */
+     * large constants, and the calls, prepared, are symbols: code_…_name of runtime/code/code.h. */
     bool (*make)(KProgram *const *programs, int n, const BackendOptions *o, bool whole, CodeObject *out,
                  char *err, size_t errlen);
 } CodeMaker;
@@ -19,12 +19,8 @@ typedef struct CodeMaker {
 extern const CodeMaker lqft_code_maker;
 
 /* Constants of more doubles than this are symbols; programs are counted from 0 in an object. */
-enum { NATIVE_LARGE = 4096, NATIVE_NAME = 64 };
-static inline void native_constant_name(char out[NATIVE_NAME], int program, int buf) {
-    snprintf(out, NATIVE_NAME, "lqft_constant_%d_%d", program, buf);
-}
-/* The calls of a program, prepared, are one too: an array of LqCall. */
-static inline void native_calls_name(char out[NATIVE_NAME], int program) { snprintf(out, NATIVE_NAME, "lqft_calls_%d", program); }
-static inline void native_function_name(char out[NATIVE_NAME], int program) { snprintf(out, NATIVE_NAME, "lqft_program_%d", program); }
+enum { NATIVE_LARGE = 4096 };
+/* So are those that depend on settings or the seed. */
+static inline bool native_is_symbol(const KBuf *b) { return b->kind == KB_CONST && (b->n > NATIVE_LARGE || b->source); }
 
 #endif

@@ -43,9 +43,15 @@ static const char *llvm_problem(void) {
     return host.problem;
 }
 
+/* What the emitter asks about is named too; the rest follows from the level. */
+static const char *features_of(const BackendOptions *o) {
+    if (!o->cpu) return host.features;
+    return !strcmp(o->cpu, "x86-64-v4") ? "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl" : "";
+}
+
 static LLVMTargetMachineRef new_machine(const BackendOptions *o) {
     LLVMCodeGenOptLevel level = o->optimize ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone;
-    return LLVMCreateTargetMachine(host.target, host.triple, host.cpu, host.features, level,
+    return LLVMCreateTargetMachine(host.target, host.triple, o->cpu ? o->cpu : host.cpu, features_of(o), level,
                                    LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
@@ -75,7 +81,7 @@ static void unit_begin(Unit *u, LLVMContextRef cx, const BackendOptions *o, bool
         .f64 = f64, .real = f64, .f32 = LLVMFloatTypeInContext(cx), .vec = w > 1 ? LLVMVectorType(f64, w) : f64,
         .i1 = i1, .i32 = LLVMInt32TypeInContext(cx), .i64 = LLVMInt64TypeInContext(cx),
         .ptr = LLVMPointerTypeInContext(cx, 0), .none = LLVMVoidTypeInContext(cx),
-        .align = w >= 8 ? 64 : 8 * w, .cpu = host.cpu, .features = host.features,
+        .align = w >= 8 ? 64 : 8 * w, .cpu = o->cpu ? o->cpu : host.cpu, .features = features_of(o),
     };
 }
 

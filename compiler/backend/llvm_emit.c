@@ -137,12 +137,28 @@ static void emit_copy(Func *f, const KCopy *c) {
                     l_int(u, c->n * buf_width(f, c->dst) * buf_bytes(f, c->dst)));
 }
 
+/* A constant that depends on settings, from the table, which nobody writes to. */
+Val ll_setting(Func *f, Ref r) {
+    Unit *u = f->u;
+    int k = kernel_setting(f->p, r);
+    char name[CODE_NAME];
+    code_settings_name(name, f->number);
+    if (k < 0 || u->whole) return l_real(u, NODE(f->p->ir, r)->val);       /* whole: nobody makes a table */
+    LLVMTypeRef type = LLVMArrayType2(u->f64, (uint64_t)f->p->nsettings);
+    Val table = LLVMGetNamedGlobal(u->module, name);
+    if (!table) table = LLVMAddGlobal(u->module, type, name), LLVMSetGlobalConstant(table, 1), LLVMSetAlignment(table, 64);
+    Val v = LLVMBuildLoad2(u->b, u->f64, l_at(u, table, l_int(u, k)), "");
+    unsigned kind = LLVMGetMDKindIDInContext(u->cx, "invariant.load", 14);
+    if (LLVMIsAInstruction(v)) LLVMSetMetadata(v, kind, LLVMMetadataAsValue(u->cx, LLVMMDNodeInContext2(u->cx, NULL, 0)));
+    return l_convert(u, v, u->real);
+}
+
 /* The calls of a program, prepared, are a symbol. */
 static Val prepared_call(Func *f, const KCall *c) {
     Unit *u = f->u;
-    char name[NATIVE_NAME];
+    char name[CODE_NAME];
     Text full = {0};
-    native_calls_name(name, f->number);
+    code_calls_name(name, f->number);
     if (u->whole) text_printf(&full, "lqft_calls_%s", f->p->name);
     else text_printf(&full, "%s", name);
     Val calls = LLVMGetNamedGlobal(u->module, full.s);
@@ -243,9 +259,9 @@ static size_t constant_place(const Func *f, const KBuf *b, size_t i) {
 static Val constant_buffer(Func *f, const KBuf *b) {
     Unit *u = f->u;
     size_t n = (size_t)b->n;
-    if (!u->whole && n > NATIVE_LARGE) {
-        char name[NATIVE_NAME];
-        native_constant_name(name, f->number, (int)(b - f->p->bufs));
+    if (!u->whole && native_is_symbol(b)) {
+        char name[CODE_NAME];
+        code_constant_name(name, f->number, (int)(b - f->p->bufs));
         return LLVMAddGlobal(u->module, LLVMArrayType2(u->f64, n), name);
     }
     Val *v = lq_alloc((n + 1) * sizeof *v);
@@ -347,8 +363,8 @@ void ll_target_attributes(Unit *u, Val fn) {
 
 static Val new_function(Unit *u, const char *name, int number) {
     Text full = {0};
-    char by_number[NATIVE_NAME];
-    native_function_name(by_number, number);
+    char by_number[CODE_NAME];
+    code_function_name(by_number, number);
     if (u->whole) text_printf(&full, "lqft_%s", name);
     else text_printf(&full, "%s", by_number);
     Val fn = LLVMAddFunction(u->module, full.s, LLVMFunctionType(u->none, &u->ptr, 1, 0));

@@ -22,7 +22,7 @@ typedef struct Unit {
     LLVMTypeRef    f64, vec, i1, mask, i32, i64, ptr, none;
     LLVMTypeRef    f32;
     LLVMTypeRef    real;                   /* f64 or f32: in what numbers are now computed */
-    unsigned       lanes;                  /* W; vec is double itself when W = 1 */
+    unsigned       lanes;                  /* W; vec is double itself when W = 1.  Where lanes are sites, of the kernel */
     bool           sites;                  /* lanes are parts of rows, not replicas */
     unsigned       align;                  /* of element vectors in memory, bytes */
     bool           whole;                  /* large constants in the object too */
@@ -54,7 +54,7 @@ typedef struct Func {
     uint32_t nloops;
     Val    seed, step, chains;
     Val    call_slot[3];                   /* of runtime calls: result, operands */
-    Val    row_slot[4];                    /* rows of random numbers, MAX_ROW doubles each */
+    Val    row_slot[4];                    /* rows of random numbers, room for MAX_ROW doubles each */
     /* Of the kernel being emitted, by Ref. */
     Val      *value;
     uint8_t  *level;
@@ -90,6 +90,15 @@ enum { MAX_READS = 48, MAX_LAG = 4, MAX_CARRIED = 10 };
 
 /* By lag: a leader's value that many iterations ago. */
 typedef struct StreamPast { Val at[MAX_LAG + 1]; } StreamPast;
+
+/* The segments of an axis: sorted, the first 0, the last one its extent. */
+enum { MAX_SEGMENTS = 16 };
+typedef struct Cuts { int64_t at[2 * MAX_SEGMENTS + 3]; int n; } Cuts;
+
+/* What was loaded of an array from a row that is one vector: the places of its other axes, known
+ * numbers or affine forms. */
+enum { MAX_LOADED = 128 };
+typedef struct Loaded { Ref array; int64_t place[IR_MAX_RANK]; bool known[IR_MAX_RANK]; Val v; } Loaded;
 
 typedef struct Stream {
     Ref     read;
@@ -146,6 +155,8 @@ typedef struct Nest {
     Sum  *sum;                         /* by root */
     Val   part, part_end;              /* stack slots: number of the part of the row, its end */
     Stream stream[MAX_READS]; int nstreams;
+    Loaded loaded[MAX_LOADED]; int nloaded;   /* since the unrolled places of an axis began */
+    bool  loaded_stay;                 /* it is there for the places after this one */
     Ref   drawn[4]; int ndrawn;        /* random numbers that stand in row slots, */
     Val   drawn_at[4];                 /* those of this row there */
     bool  filling;                     /* makes what the first points are handed, and no root */
@@ -216,6 +227,7 @@ void ll_task_begin(Task *t, Func *outer, const char *name, const Val *tell, int 
 void ll_task_end(Task *t, Val ntasks);
 /* Rows of a part of what is cut: the last part may have less. */
 Val  ll_part_rows(Func *f, int64_t rows);
+Val  ll_setting(Func *f, Ref r);          /* a constant that depends on settings */
 
 /* ==== llvm_nest.c =============================================================== */
 
@@ -231,6 +243,13 @@ void ll_kernel_fill(Func *f, const KKernel *k, const Row *row);
 /* The value of a scalar, from those of its operands; the deepest axis it depends on. */
 Val  ll_node(Nest *z, Ref r);
 uint8_t ll_node_level(const Nest *z, Ref r);
+
+/* ==== llvm_cuts.c =============================================================== */
+
+Cuts ll_segment_cuts(Nest *z);             /* of the innermost axis */
+/* Lanes are neighbours: a vector in which an index turns is a segment by itself. */
+Cuts ll_vector_cuts(Nest *z);
+Cuts ll_axis_cuts(const Nest *z, int axis);
 
 /* ==== llvm_keep.c =============================================================== */
 
@@ -296,6 +315,8 @@ void  ll_lane_indices(Nest *z, Ref r, unsigned lane, Index *out);
 /* A nest that begins; then, when the order of its nodes is known, which sites its lanes are. */
 void ll_lanes_begin(Nest *z);
 void ll_lanes_choose(Nest *z);
+/* How many lanes vectors have from now on. */
+void ll_lanes_set(Unit *u, unsigned lanes);
 Sym  ll_lane_axis(const Nest *z);
 /* Rows of a task: whole vectors. */
 int64_t ll_lanes_rows(const Nest *z);
@@ -324,7 +345,8 @@ void ll_streams_advance(Nest *z);
 /* A row of ops.def applied to operands, at the builder's place. */
 Val  ll_op(Func *f, Op op, const Val *args, int n);
 /* Lane l draws for its own chain and for site + l*apart. */
-Val  ll_drawn(Func *f, uint32_t aux, Val v);  /* a drawn double, in the precision of the kernel */
+LLVMTypeRef ll_drawn_number(Unit *u, uint32_t aux);  /* in what numbers it is drawn */
+Val  ll_drawn(Func *f, uint32_t aux, Val v);  /* what was drawn, in the precision of the kernel */
 Val  ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart);
 /* The same for sites site0, site0 + every, …: element s of lane l at out[s*lanes + l]. */
 void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t every, int64_t nsites, Val iteration, unsigned lanes, int64_t apart);
@@ -384,7 +406,8 @@ static inline Val l_mul(Unit *u, Val a, int64_t c) {
 static inline Val l_select(Unit *u, Val c, Val a, Val b) { return LLVMBuildSelect(u->b, c, a, b, ""); }
 static inline Val l_compare(Unit *u, LLVMIntPredicate p, Val a, Val b) { return LLVMBuildICmp(u->b, p, a, b, ""); }
 
-/* p + i doubles. */
+/* p + i numbers of a type; p + i doubles. */
+static inline Val l_at_number(Unit *u, LLVMTypeRef number, Val p, Val i) { return LLVMBuildGEP2(u->b, number, p, &i, 1, ""); }
 static inline Val l_at(Unit *u, Val p, Val i) { return LLVMBuildGEP2(u->b, u->f64, p, &i, 1, ""); }
 
 /* The number or numbers v as double, as float, or as what is computed in. */

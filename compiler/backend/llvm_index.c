@@ -160,9 +160,10 @@ Val ll_offset_address(Nest *z, const Offset *o, int buf, int level) {
 }
 
 Val ll_split(Unit *u, Val e, int64_t n) {
-    Val part = l_int(u, n / REDUCE_PARTS);
+    int64_t parts = reduce_parts(n);
+    Val part = l_int(u, n / parts);
     Val inside = LLVMBuildURem(u->b, e, part, ""), lane = LLVMBuildUDiv(u->b, e, part, "");
-    return l_add(u, l_mul(u, inside, REDUCE_PARTS), lane);
+    return l_add(u, l_mul(u, inside, parts), lane);
 }
 
 /* Element e of an array with rows of n. */
@@ -193,12 +194,22 @@ static bool moves_on(const Nest *z, int buf) {
     return false;
 }
 
-/* In a sweep, rows beyond the ends are there as copies. */
+/* Row number + k of what is swept.  Rows beyond the ends are there as copies; but where all rows are
+ * one part, those before the first one are the last ones, which are still old then. */
+static Val swept_row(Nest *z, int buf, int64_t k) {
+    Func *f = z->f;
+    Unit *u = f->u;
+    Val y = l_add(u, z->sweep->number, l_int(u, k));
+    if (z->sweep->wave || f->part_at[buf] || k >= 0) return y;
+    Val last = l_add(u, y, l_int(u, buf_get(f, buf)->rows));
+    return l_select(u, l_compare(u, LLVMIntSLT, y, l_int(u, 0)), last, y);
+}
+
 void ll_offset_add_row(Nest *z, Offset *o, int buf, const Index *ix, const Place *p) {
     const Affine *a = aff_get(z->f->p->ir, ix->aff);
     if (z->sweep && (z->sweep->wave || moves_on(z, buf))) {
         ll_at_level(z, 1);
-        add_row(z, o, buf, l_add(z->f->u, z->sweep->number, l_int(z->f->u, a->k)), 1, 0, true);
+        add_row(z, o, buf, swept_row(z, buf, a->k), 1, 0, true);
         return;
     }
     int level = p->at ? p->level : ll_affine_level(z, a);
@@ -215,7 +226,7 @@ Val ll_own_address(Nest *z, int buf, int naxes, int64_t ahead) {
         bool split = a == naxes - 1 && buf_split(z->f, buf);
         if (a == 0 && buf_get(z->f, buf)->slots) add_row(z, &o, buf, z->sweep ? z->sweep->number : z->axis[0], 1, ahead, z->sweep != NULL);
         else if (!split) offset_add(z, &o, level, z->axis[a], stride);
-        else if (naxes == z->k->rank && z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else if (naxes == z->k->rank && z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], z->f->u->lanes);
         else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
         stride *= z->k->ext[a];
     }
@@ -231,7 +242,7 @@ Val ll_plane_address(Nest *z, const KKept *v) {
         int level = ll_sym_level(z, (Sym)a);
         bool split = a == z->k->rank - 1 && buf_split(z->f, buf);
         if (!split) offset_add(z, &o, level, z->axis[a], stride);
-        else if (z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], REDUCE_PARTS);
+        else if (z->mode == LANES_PARTS) offset_add(z, &o, level, z->axis[a], z->f->u->lanes);
         else ll_offset_add_split(z, &o, level, z->axis[a], z->k->ext[a]);
         stride *= z->k->ext[a];
     }

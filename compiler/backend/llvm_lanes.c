@@ -1,8 +1,8 @@
 /* llvm_lanes.c — which sites the lanes of a kernel's vectors are, when lanes are sites.
  *
- * In split buffers, eight parts of a row: that is how numbers lie in memory.  In plain buffers
+ * In split buffers, eight or four parts of a row: that is how numbers lie in memory.  In plain buffers
  * there is a choice:
- *   parts    eight parts of the innermost axis, where the order of a reduction asks for them; loads
+ *   parts    eight or four parts of the innermost axis, where the order of a reduction asks for them; loads
  *            are made lane by lane
  *   row      eight neighbours along the innermost axis: in maps, and in reductions whose rows are
  *            summed in one part, which take a vector's lanes one after the other
@@ -36,11 +36,11 @@ static bool goes_along(const Nest *z, Ref r) {
 
 bool ll_is_along(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
-    if ((z->mode != LANES_ROW && z->mode != LANES_KEPT) || !goes_along(z, r)) return false;
+    if (!z->f->p->plain || z->mode == LANES_ALIKE || z->apart > 1 || !goes_along(z, r)) return false;
     const Index *ix = NIDX(ir, r, NODE(ir, r)->nidx - 1);
     if (ix->mode == IX_EXACT) return true;
     Range x = ll_affine_range(z, aff_get(ir, ix->aff));
-    int64_t turn = floor_div(x.lo, ix->n), end = floor_div(x.hi + REDUCE_PARTS - 1, ix->n);
+    int64_t turn = floor_div(x.lo, ix->n), end = floor_div(x.hi + z->f->u->lanes - 1, ix->n);
     if (ix->mode != IX_ZERO) return turn == end;
     return (turn == 0 && end == 0) || end < 0 || turn > 0;
 }
@@ -75,7 +75,7 @@ static int scattered_reads(Nest *z, LaneMode mode) {
         bool varies = false;
         if (NODE(f->p->ir, r)->op != SC_READ) continue;
         for (int d = 0; d < NODE(f->p->ir, r)->nidx; d++) varies |= ll_lane_coef(z, NIDX(f->p->ir, r, d)->aff) != 0;
-        n += varies && (mode == LANES_PARTS || !goes_along(z, r));
+        n += varies && ((mode == LANES_PARTS && z->length > reduce_parts(z->length)) || !goes_along(z, r));
     }
     for (int i = 0; i < z->k->nroots; i++) n += mode != LANES_ROW && z->k->roots[i].nred == 0;
     z->mode = was;
@@ -99,15 +99,24 @@ static LaneMode choose_plain(Nest *z) {
     bool reduces = false;
     for (int i = 0; i < k->nroots; i++) reduces |= k->roots[i].nred > 0;
     LaneMode along = !reduces || reduce_parts(n) == 1 ? LANES_ROW : LANES_PARTS;
-    if (n < REDUCE_PARTS) along = LANES_ALIKE;
+    if (n < REDUCE_PARTS && along == LANES_ROW) along = LANES_ALIKE;
     if (!may_keep(z)) return along;
     return along == LANES_ALIKE || scattered_reads(z, LANES_KEPT) <= scattered_reads(z, along) ? LANES_KEPT : along;
 }
 
+void ll_lanes_set(Unit *u, unsigned lanes) {
+    u->lanes = lanes;
+    u->vec = lanes > 1 ? LLVMVectorType(u->f64, lanes) : u->f64;
+    u->align = lanes >= 8 ? 64 : 8 * lanes;
+}
+
+/* Vectors have as many lanes as the row has parts. */
 static void take_parts(Nest *z) {
     int inner = z->k->rank - 1;
+    int64_t parts = reduce_parts(z->k->ext[inner]);
     z->mode = LANES_PARTS;
-    z->length = z->apart = z->k->ext[inner] / REDUCE_PARTS;
+    ll_lanes_set(z->f->u, (unsigned)parts);
+    z->length = z->apart = z->k->ext[inner] / parts;
     z->range[inner].hi = z->length - 1;
 }
 
@@ -117,6 +126,7 @@ void ll_lanes_begin(Nest *z) {
     int64_t n = z->k->ext[z->k->rank - 1];
     z->length = n, z->apart = 1;
     if (!f->u->sites) return;
+    ll_lanes_set(f->u, REDUCE_PARTS);
     if (!f->p->plain && reduce_parts(n) > 1) take_parts(z);
     if (!f->p->plain) return;
     z->anew_each = *z->k;

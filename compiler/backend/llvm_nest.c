@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_SEGMENTS = 16, MOST_PHASES = 64 };
+enum { MOST_PHASES = 64, MOST_UNROLLED = 8, MOST_UNROLLED_NODES = 64 };
 
 /* ---- scalar nodes ------------------------------------------------------------ */
 
@@ -46,8 +46,8 @@ static Val emit_in_range(Nest *z, Index ix) {
 /* c*(sites before lane l), by lane. */
 static Val lane_starts(Nest *z, int64_t c) {
     Val lane[REDUCE_PARTS];
-    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_double(z->f->u, (double)(c * l * z->apart));
-    return LLVMConstVector(lane, REDUCE_PARTS);
+    for (int l = 0; l < (int)z->f->u->lanes; l++) lane[l] = l_double(z->f->u, (double)(c * l * z->apart));
+    return LLVMConstVector(lane, z->f->u->lanes);
 }
 
 /* An index as a double, or a range test. */
@@ -76,10 +76,12 @@ static Val emit_index(Nest *z, Ref r, int level) {
 
 /* ---- random numbers -------------------------------------------------------------------------- */
 
-/* Most points of a row, of one lane. */
-static int64_t row_points(const Nest *z) { return (z->length + z->step - 1) / z->step; }
-/* A row of neighbours is drawn in its order. */
-static unsigned drawn_lanes(const Nest *z) { return z->mode == LANES_ROW ? 1 : z->f->u->lanes; }
+/* Do lanes follow each other along the row?  It is drawn in its order then, as if by one lane. */
+static bool lanes_follow(const Nest *z) { return z->mode == LANES_ROW || (z->mode == LANES_PARTS && z->apart == 1); }
+static unsigned drawn_lanes(const Nest *z) { return lanes_follow(z) ? 1 : z->f->u->lanes; }
+/* Points of a row that one of these lanes has. */
+static int64_t drawn_length(const Nest *z) { return z->mode == LANES_PARTS && lanes_follow(z) ? z->length * z->f->u->lanes : z->length; }
+static int64_t row_points(const Nest *z) { return (drawn_length(z) + z->step - 1) / z->step; }
 
 /* May a whole row be drawn by one call?  When sites follow each other along it. */
 static bool draws_row(const Nest *z, Ref r) {
@@ -96,8 +98,9 @@ static bool draws_row(const Nest *z, Ref r) {
 static int64_t rows_together(const Nest *z, Ref r) {
     const Ir *ir = z->f->p->ir;
     int inner = z->k->rank - 1, axis = inner - 1;
-    int64_t row = z->length * z->f->u->lanes, rows = 1;
-    if (axis < 0 || z->k->only.test || z->f->u->sites || (axis == 0 && (z->sweep || z->from))) return 1;
+    int64_t row = drawn_length(z) * drawn_lanes(z), rows = 1;
+    bool together = !z->f->u->sites || (z->mode == LANES_PARTS && lanes_follow(z));
+    if (axis < 0 || z->k->only.test || !together || (axis == 0 && (z->sweep || z->from))) return 1;
     if (aff_coef(ir, NIDX(ir, r, 0)->aff, (Sym)axis) != z->k->ext[inner] || aff_coef(ir, NIDX(ir, r, 1)->aff, (Sym)axis)) return 1;
     while (2 * rows * row <= NEAR_ROWS && z->k->ext[axis] % (2 * rows) == 0) rows *= 2;
     return rows;
@@ -108,7 +111,8 @@ static Val draw_row(Nest *z, Ref r, Val slot) {
     Func *f = z->f;
     Unit *u = f->u;
     Ir *ir = f->p->ir;
-    int64_t rows = rows_together(z, r), row = z->length * u->lanes;
+    LLVMTypeRef type = ll_drawn_number(u, NODE(ir, r)->aux);
+    int64_t rows = rows_together(z, r), row = drawn_length(z) * drawn_lanes(z);
     Val place = slot;
     BasicBlock after = NULL;
     l_goto_end(u, z->here);
@@ -116,14 +120,14 @@ static Val draw_row(Nest *z, Ref r, Val slot) {
         Val number = LLVMBuildAnd(u->b, z->axis[z->k->rank - 2], l_int(u, rows - 1), "");
         BasicBlock draw = l_block(f, "draw");
         after = l_block(f, "row");
-        place = l_at(u, slot, l_mul(u, number, row));
+        place = l_at_number(u, type, slot, l_mul(u, number, row));
         LLVMBuildCondBr(u->b, l_compare(u, LLVMIntEQ, number, l_int(u, 0)), draw, after);
         l_goto_end(u, z->here = draw);
     }
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
     Val iteration = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 1)->aff), 0);
-    ll_fill_random(f, NODE(ir, r)->aux, slot, site, z->step, rows > 1 ? rows * z->length : row_points(z), iteration, drawn_lanes(z),
-                   z->mode == LANES_PARTS ? z->apart : 0);
+    ll_fill_random(f, NODE(ir, r)->aux, slot, site, z->step, rows > 1 ? rows * drawn_length(z) : row_points(z), iteration, drawn_lanes(z),
+                   z->mode == LANES_PARTS && !lanes_follow(z) ? z->apart : 0);
     if (!after) return place;
     LLVMBuildBr(u->b, after);
     l_goto_end(u, z->here = after);
@@ -135,6 +139,7 @@ static void draw_rows(Nest *z) {
     Func *f = z->f;
     int inner = z->k->rank - 1;
     z->axis[inner] = z->phase;
+    z->ndrawn = 0;
     for (int i = 0; i < f->order.n && z->ndrawn < LQ_COUNT(z->drawn); i++) {
         Ref r = f->order.data[i];
         if (!draws_row(z, r)) continue;
@@ -167,8 +172,9 @@ static Val emit_random(Nest *z, Ref r) {
         bool alone = u->sites && z->mode == LANES_ALIKE, row = alone || z->mode == LANES_ROW;
         Val point = z->axis[z->k->rank - 1];
         if (z->step > 1) point = LLVMBuildUDiv(u->b, point, l_int(u, z->step), "");
-        Val p = l_at(u, z->drawn_at[i], l_mul(u, point, row ? 1 : u->lanes));
-        return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, alone ? u->f64 : u->vec, p, row ? 8 : u->align));
+        LLVMTypeRef number = ll_drawn_number(u, NODE(ir, r)->aux), type = alone || u->lanes == 1 ? number : LLVMVectorType(number, u->lanes);
+        Val p = l_at_number(u, number, z->drawn_at[i], l_mul(u, point, row ? 1 : u->lanes));
+        return ll_drawn(z->f, NODE(ir, r)->aux, l_load(u, type, p, number == u->f32 ? 4 : row ? 8 : u->align));
     }
     if (ll_lane_coef(z, NIDX(ir, r, 1)->aff)) return random_by_lane(z, r);
     Val site = ll_affine_value(z, aff_get(ir, NIDX(ir, r, 0)->aff), 0);
@@ -191,7 +197,7 @@ Val ll_node(Nest *z, Ref r) {
     if (closing) return closing;
     ll_at_level(z, level);
     switch (n->op) {
-    case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : l_real(f->u, n->val);
+    case SC_CONST: return n->boolean ? l_bool(f->u, n->val != 0) : ir_recipe(ir, r) ? ll_setting(f, r) : l_real(f->u, n->val);
     case SC_IDX: case SC_INRANGE: return emit_index(z, r, level);
     case SC_READ:  return ll_read(z, r, level);
     case SC_RAND:  return emit_random(z, r);
@@ -318,86 +324,6 @@ static void order_nodes(Nest *z) {
     order_by_phase(z);
 }
 
-/* ---- segments of the innermost loop ----------------------------------------------------------- */
-
-typedef struct Cuts { int64_t at[2 * MAX_SEGMENTS + 3]; int n; } Cuts;   /* sorted, first 0, last extent */
-
-static void cut_insert(Cuts *c, int64_t x) {
-    int i = c->n;
-    while (i > 0 && c->at[i - 1] > x) i--;
-    if (i > 0 && c->at[i - 1] == x) return;
-    memmove(c->at + i + 1, c->at + i, (size_t)(c->n - i) * sizeof *c->at);
-    c->at[i] = x;
-    c->n++;
-}
-
-/* Where c*x + k passes a multiple of n (only 0 and n when `once`).  All cuts or none. */
-static void cut_index(Cuts *cuts, int64_t ext, int64_t c, int64_t k, int64_t n, bool once) {
-    int64_t a = k, b = c * (ext - 1) + k;
-    int64_t first = floor_div(a < b ? a : b, n) + 1, last = floor_div(a < b ? b : a, n);
-    if (once && first < 0) first = 0;
-    if (once && last > 1) last = 1;
-    if (last - first + 1 > MAX_SEGMENTS) return;
-    Cuts more = *cuts;
-    for (int64_t t = first; t <= last; t++) {
-        /* c > 0: the first x with c*x + k >= t*n; c < 0: the first with c*x + k < t*n. */
-        int64_t x = c > 0 ? -floor_div(k - t * n, c) : floor_div(k - t * n, -c) + 1;
-        if (x <= 0 || x >= ext) continue;
-        if (more.n > MAX_SEGMENTS) return;
-        cut_insert(&more, x);
-    }
-    *cuts = more;
-}
-
-/* Lanes are sites: where a read along the row enters another lane's part. */
-static void cut_row_read(Nest *z, Cuts *cuts, Ref r) {
-    if (!ll_is_row_read(z, r)) return;
-    const Ir *ir = z->f->p->ir;
-    const Affine *a = aff_get(ir, NIDX(ir, r, NODE(ir, r)->nidx - 1)->aff);
-    cut_index(cuts, z->length, 1, a->k, z->length, false);
-}
-
-static void cut_node(Nest *z, Cuts *cuts, Ref r) {
-    const Ir *ir = z->f->p->ir;
-    const Node *n = NODE(ir, r);
-    int inner = z->k->rank - 1;
-    if (z->mode == LANES_PARTS) {
-        cut_row_read(z, cuts, r);
-        return;
-    }
-    if (n->op != SC_READ && n->op != SC_IDX && n->op != SC_INRANGE) return;
-    for (int i = 0; i < n->nidx; i++) {
-        const Index *ix = NIDX(ir, r, i);
-        bool once = n->op == SC_INRANGE || ix->mode == IX_ZERO;
-        if (ix->mode == IX_EXACT && !once) continue;
-        const Affine *a = aff_get(ir, ix->aff);
-        int64_t c = aff_coef(ir, ix->aff, (Sym)inner);
-        Range rest = ll_affine_range(z, a);                /* less the inner axis: one value? */
-        int64_t span = (c > 0 ? c : -c) * (z->k->ext[inner] - 1);
-        if (c == 0 || rest.hi - rest.lo != span) continue;
-        cut_index(cuts, z->k->ext[inner], c, c > 0 ? rest.lo : rest.hi, ix->n, once);
-    }
-}
-
-static Cuts segment_cuts(Nest *z) {
-    Cuts cuts = {.at = {0, z->length}, .n = 2};
-    for (int i = 0; i < z->f->order.n; i++) cut_node(z, &cuts, z->f->order.data[i]);
-    return cuts;
-}
-
-/* Lanes are neighbours: a vector in which an index turns is a segment by itself. */
-static Cuts vector_cuts(Nest *z) {
-    Cuts cuts = segment_cuts(z), out = {.n = 2};
-    int64_t whole = z->length / REDUCE_PARTS * REDUCE_PARTS;
-    out.at[1] = whole;
-    for (int i = 1; i + 1 < cuts.n; i++) {
-        int64_t x = cuts.at[i] / REDUCE_PARTS * REDUCE_PARTS, end = x + (x < cuts.at[i] ? REDUCE_PARTS : 0);
-        if (x < whole) cut_insert(&out, x);
-        if (end < whole) cut_insert(&out, end);
-    }
-    return out;
-}
-
 /* ---- roots --------------------------------------------------------------------------------------- */
 
 /* A buffer that is not split: the lanes lie apart. */
@@ -411,15 +337,16 @@ static void store_lanes(Nest *z, int buf, Val v, Val address, int64_t apart) {
 static void store_root(Nest *z, const KRoot *root, Val v, int naxes) {
     Func *f = z->f;
     Unit *u = f->u;
-    bool row = z->mode == LANES_PARTS && naxes == z->k->rank;
-    bool along = (z->mode == LANES_ROW && naxes == z->k->rank) || z->mode == LANES_KEPT;
+    bool split = buf_split(f, root->buf), own = naxes == z->k->rank;
+    bool row = z->mode == LANES_PARTS && own && (split || !lanes_follow(z));
+    bool along = (own && lanes_follow(z) && !row) || z->mode == LANES_KEPT;
     int64_t apart = z->apart;                  /* in memory */
     bool lone = buf_lone(f, root->buf) && !row && !along;
     Val address = ll_own_address(z, root->buf, naxes, root->ahead);
     ll_at_level(z, z->depth);
     v = l_convert(u, ll_as_real(u, v), buf_number(f, root->buf));
     for (int a = (int)ll_lane_axis(z) + 1; z->mode == LANES_KEPT && a < naxes; a++) apart *= z->k->ext[a];
-    if ((row && !buf_split(f, root->buf)) || (along && apart > 1)) return store_lanes(z, root->buf, v, address, apart);
+    if ((row && !split) || (along && apart > 1)) return store_lanes(z, root->buf, v, address, apart);
     if (!lone) v = ll_as_vector(u, v);
     else if (l_is_vector(v)) return ll_wrong(u, "a varying value for a uniform buffer");
     l_store(u, v, address, row ? buf_vector_align(f, root->buf) : buf_align(f, root->buf));
@@ -506,12 +433,28 @@ static void end_part(Nest *z, Val number) {
 }
 
 static bool rows_are_cut(const Nest *z) { return part_length(z) < z->k->ext[z->k->rank - 1]; }
+/* Is each point of a row a part of it? */
+static bool points_are_parts(const Nest *z) { return rows_are_cut(z) && part_length(z) == 1; }
+
+static void put_part(Nest *z, const KRoot *root, Val v) {
+    Unit *u = z->f->u;
+    Val args[2] = {l_double(u, ll_identity(root->op)), l_convert(u, ll_as_real(u, v), u->f64)};
+    Val part = ll_as_vector(u, ll_op(z->f, root->op, args, 2));
+    l_store(u, part, part_place(z, root, z->axis[z->k->rank - 1]), u->align);
+}
+
+/* Before a row some points of which are left out. */
+static void clear_parts(Nest *z, const KRoot *root) {
+    Unit *u = z->f->u;
+    Val one = ll_as_vector(u, l_double(u, ll_identity(root->op)));
+    for (int i = 0; i < reduce_parts(z->k->ext[z->k->rank - 1]); i++) l_store(u, one, part_place(z, root, l_int(u, i)), u->align);
+}
 
 /* Before a segment from a known place: which part is it in, where does that end? */
 static void parts_begin(Nest *z, int64_t from) {
     Unit *u = z->f->u;
     int64_t length = part_length(z);
-    if (!rows_are_cut(z)) return;
+    if (!rows_are_cut(z) || points_are_parts(z)) return;
     l_goto_end(u, z->here);
     if (!z->part) z->part = l_alloca(z->f, u->i64, "part"), z->part_end = l_alloca(z->f, u->i64, "end");
     l_store(u, l_int(u, from / length), z->part, 8);
@@ -522,7 +465,7 @@ static void parts_begin(Nest *z, int64_t from) {
 static void end_point(Nest *z) {
     Func *f = z->f;
     Unit *u = f->u;
-    if (!rows_are_cut(z)) return;
+    if (!rows_are_cut(z) || points_are_parts(z)) return;
     l_goto_end(u, z->here);
     Val next = l_add(u, z->axis[z->k->rank - 1], l_int(u, z->step));
     Val last = l_load(u, u->i64, z->part_end, 8), number = l_load(u, u->i64, z->part, 8);
@@ -561,6 +504,7 @@ static void reductions_begin(Nest *z, int axis) {
         if (root->nred > 0 && axis == z->k->rank - 1) {
             set_identity(z, root, &s->row, wide_rows(z));
             if (cut && !s->parts) s->parts = l_alloca(z->f, LLVMArrayType2(u->f64, REDUCE_PARTS * u->lanes), "parts");
+            if (points_are_parts(z) && z->step > 1) clear_parts(z, root);
         }
         if (root->nred <= 1 || axis != z->k->rank - root->nred) continue;
         set_identity(z, root, &s->band, wide_totals(z));
@@ -677,6 +621,7 @@ static void emit_roots(Nest *z) {
         ll_at_level(z, rank);
         Val v = f->value[root->expr];
         if (root->nred == 0) store_root(z, root, v, rank);
+        else if (points_are_parts(z)) put_part(z, root, v);
         else if (z->mode == LANES_ROW) accumulate_lanes(z, root, z->sum[i].row, v);
         else accumulate(z, root, z->sum[i].row, v, wide_rows(z));
     }
@@ -845,7 +790,7 @@ static void emit_rest(Nest *z, const Cuts *cuts) {
 
 static void emit_segments(Nest *z, const Cuts *cuts) {
     bool neighbours = z->mode == LANES_ROW, seldom = z->f->u->seldom;
-    Cuts all = neighbours ? vector_cuts(z) : *cuts;
+    Cuts all = neighbours ? ll_vector_cuts(z) : *cuts;
     for (int i = 0; i + 1 < all.n; i++) {
         z->f->u->seldom = seldom || 8 * (all.at[i + 1] - all.at[i]) < z->length;
         (neighbours ? emit_vectors : z->step > 1 ? emit_stepped_segment : emit_segment)(z, all.at[i], all.at[i + 1]);
@@ -859,7 +804,7 @@ static void emit_segments(Nest *z, const Cuts *cuts) {
 static void emit_row(Nest *z) {
     Func *f = z->f;
     int inner = z->k->rank - 1;
-    Cuts cuts = segment_cuts(z);
+    Cuts cuts = ll_segment_cuts(z);
     z->block[inner] = z->here;
     z->here = ll_next_block(f, "row");
     z->depth = z->k->rank;
@@ -913,6 +858,50 @@ static void fill_planes(Nest *z, int axis, Val place) {
     order_nodes(z);
 }
 
+/* Where a row is one vector, the axis before it is the loop that matters. */
+static bool rows_are_unrolled(const Nest *z, int axis) {
+    bool one = z->mode == LANES_PARTS && z->length == 1 && axis == z->k->rank - 2;
+    return one && !(axis == 0 && z->from) && !z->k->only.test && !z->k->nkept && z->k->ext[axis] > 1 && z->f->order.n <= MOST_UNROLLED_NODES;
+}
+
+/* A place of an axis, or those of a loop over it. */
+static void emit_places(Nest *z, int axis, int64_t from, int64_t end) {
+    Func *f = z->f;
+    Loop l = {0};
+    bool loop = end - from > 1;
+    z->range[axis] = (Range){from, end - 1};
+    z->block[axis] = z->here;
+    l_goto_end(f->u, z->here);
+    if (loop) l = ll_loop_begin(f, from, end, "axis");
+    else ll_next_block(f, "place");
+    z->axis[axis] = loop ? l.i : l_int(f->u, from);
+    z->here = l_here(f->u);
+    z->depth = axis + 1;
+    emit_axis(z, axis + 1);
+    bands_end(z, axis);
+    l_goto_end(f->u, z->here);
+    if (loop) ll_loop_end(f, &l);
+    z->here = l_here(f->u);
+    z->depth = axis;
+}
+
+/* An axis in segments as the innermost one is, few places of it one by one, so that indices are
+ * known and what one place has loaded is there for the next. */
+static void emit_unrolled(Nest *z, int axis) {
+    Cuts cuts = ll_axis_cuts(z, axis);
+    Range all = z->range[axis];
+    z->nloaded = 0;
+    for (int i = 0; i + 1 < cuts.n; i++) {
+        int64_t from = cuts.at[i], end = cuts.at[i + 1];
+        z->loaded_stay = end - from <= MOST_UNROLLED;
+        if (!z->loaded_stay) emit_places(z, axis, from, end);
+        else for (int64_t y = from; y < end; y++) emit_places(z, axis, y, y + 1);
+    }
+    z->loaded_stay = false;
+    z->nloaded = 0;
+    z->range[axis] = all;
+}
+
 static void emit_axis(Nest *z, int axis) {
     Func *f = z->f;
     if (axis == z->k->rank) {           /* rank 0: a point */
@@ -923,6 +912,11 @@ static void emit_axis(Nest *z, int axis) {
     l_goto_end(f->u, z->here);
     if (axis == z->k->rank - 1) {
         emit_row(z);
+        reductions_end(z, axis);
+        return;
+    }
+    if (rows_are_unrolled(z, axis)) {
+        emit_unrolled(z, axis);
         reductions_end(z, axis);
         return;
     }
@@ -990,6 +984,7 @@ static void nest_begin(Nest *z, Func *f, const KKernel *k) {
 
 static void nest_end(Nest *z) {
     z->f->u->real = z->f->u->f64;
+    if (z->f->u->sites) ll_lanes_set(z->f->u, REDUCE_PARTS);
     l_goto_end(z->f->u, z->here);
     free(z->sum);
 }

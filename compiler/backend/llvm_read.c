@@ -48,7 +48,7 @@ static void access_split(Nest *z, Access *a, const Index *ix, int64_t n, int lev
         row_turns(z, ix, &a->turns);
         a->mode = ix->mode;
         Index along = {ix->aff, IX_EXACT, n};
-        ll_offset_add(z, &a->offset, &along, &(Place){.shift = -a->turns * z->length}, REDUCE_PARTS);
+        ll_offset_add(z, &a->offset, &along, &(Place){.shift = -a->turns * z->length}, z->f->u->lanes);
         return;
     }
     Place p = ll_place(z, ix);
@@ -94,19 +94,19 @@ static Val load_element(Nest *z, const Access *a, int level) {
  * (`odd`) or at all? */
 static Val beyond_row(Unit *u, int64_t turns, bool odd) {
     Val lane[REDUCE_PARTS];
-    for (int l = 0; l < REDUCE_PARTS; l++) {
-        int64_t whole = floor_div(l + turns, REDUCE_PARTS);
+    for (int l = 0; l < (int)u->lanes; l++) {
+        int64_t whole = floor_div(l + turns, u->lanes);
         lane[l] = l_bool(u, odd ? whole & 1 : whole != 0);
     }
-    return LLVMConstVector(lane, REDUCE_PARTS);
+    return LLVMConstVector(lane, u->lanes);
 }
 
 static Val rotate(Unit *u, Val v, int64_t turns) {
-    int64_t by = turns - floor_div(turns, REDUCE_PARTS) * REDUCE_PARTS;
+    int64_t by = turns - floor_div(turns, u->lanes) * u->lanes;
     Val lane[REDUCE_PARTS];
-    for (int l = 0; l < REDUCE_PARTS; l++) lane[l] = l_int32(u, (l + by) % REDUCE_PARTS);
+    for (int l = 0; l < (int)u->lanes; l++) lane[l] = l_int32(u, (l + by) % u->lanes);
     if (by == 0) return v;
-    return LLVMBuildShuffleVector(u->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(lane, REDUCE_PARTS), "");
+    return LLVMBuildShuffleVector(u->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(lane, u->lanes), "");
 }
 
 /* What was loaded, as the read wants it: lanes, sign and zero of the modes. */
@@ -149,6 +149,43 @@ static Val read_scattered(Nest *z, Ref r, int level) {
     return ll_from_lanes(u, lane);
 }
 
+/* ---- reads of rows that are one vector ------------------------------------------------------------ */
+
+static bool is_written(const Nest *z, int buf);
+
+/* Where the read's row is, for one that stays what it is while the kernel goes on. */
+static bool find_row_place(const Nest *z, Ref r, int buf, Loaded *out) {
+    const Ir *ir = z->f->p->ir;
+    *out = (Loaded){.array = NARG(ir, r, 0)};
+    if (!z->loaded_stay || !ll_is_row_read(z, r) || is_written(z, buf)) return false;
+    for (int d = 0; d + 1 < NODE(ir, r)->nidx; d++) {
+        const Index *ix = NIDX(ir, r, d);
+        Range x = ll_affine_range(z, aff_get(ir, ix->aff));
+        bool turns = ix->mode == IX_PERIODIC || ix->mode == IX_ANTIPERIODIC;
+        out->known[d] = x.lo == x.hi;
+        if (out->known[d]) out->place[d] = turns ? x.lo - floor_div(x.lo, ix->n) * ix->n : x.lo;
+        else out->place[d] = (int64_t)ix->aff * 16 + ix->mode;
+    }
+    return true;
+}
+
+static bool same_place(const Loaded *a, const Loaded *b) {
+    bool same = a->array == b->array;
+    for (int d = 0; d < IR_MAX_RANK && same; d++) same = a->known[d] == b->known[d] && a->place[d] == b->place[d];
+    return same;
+}
+
+/* From memory, or what another read of the same row has loaded. */
+static Val load_row(Nest *z, Ref r, const Access *a, int level) {
+    Loaded row;
+    if (!find_row_place(z, r, a->buf, &row)) return load_element(z, a, level);
+    for (int i = 0; i < z->nloaded; i++)
+        if (same_place(&z->loaded[i], &row)) return z->loaded[i].v;
+    row.v = load_element(z, a, level);
+    if (z->nloaded < MAX_LOADED) z->loaded[z->nloaded++] = row;
+    return row.v;
+}
+
 Val ll_read(Nest *z, Ref r, int level) {
     Unit *u = z->f->u;
     Ir *ir = z->f->p->ir;
@@ -162,7 +199,7 @@ Val ll_read(Nest *z, Ref r, int level) {
     if (is_outside(&a)) return boolean ? l_bool(u, false) : l_real(u, 0);
     Stream *s = level == z->k->rank ? stream_of(z, r) : NULL;
     Val v = s && s->twin ? s->twin->past.at[s->twin_lag]
-          : s && s->lag ? z->stream[s->leader].past.at[s->lag] : load_element(z, &a, level);
+          : s && s->lag ? z->stream[s->leader].past.at[s->lag] : load_row(z, r, &a, level);
     if (s && !s->lag && !s->twin) s->past.at[0] = v;
     return read_modes(u, v, &a, boolean);
 }
@@ -317,7 +354,7 @@ void ll_streams_begin(Nest *z, StreamPast *first) {
             Index ix[IR_MAX_RANK];
             for (int d = 0; d < NODE(z->f->p->ir, r)->nidx; d++) ix[d] = *NIDX(z->f->p->ir, r, d);
             Access a = access_of(z, r, ix, ll_is_row_read(z, r), z->k->rank);
-            a.offset.k -= lag * z->stream[i].step * (a.row ? REDUCE_PARTS : buf_width(z->f, a.buf));
+            a.offset.k -= lag * z->stream[i].step * (a.row ? (int64_t)z->f->u->lanes : buf_width(z->f, a.buf));
             first[i].at[lag] = load_element(z, &a, z->k->rank);
         }
 }

@@ -96,10 +96,26 @@ static Val call_vmath(Func *f, const char *name, const Val *args, int n) {
 
 static Val word(Unit *u, Val v) { return LLVMBuildTrunc(u->b, v, u->i32, ""); }
 
+/* Normal numbers of single precision are drawn as such, others in double precision. */
+LLVMTypeRef ll_drawn_number(Unit *u, uint32_t aux) { return aux & 1 ? u->real : u->f64; }
+
+static void fill_single(Func *f, uint32_t aux, Val out, Val site0, int64_t every, int64_t nsites, Val iteration, unsigned lanes, int64_t apart) {
+    Unit *u = f->u;
+    LLVMTypeRef params[11] = {u->ptr, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->none, params, 11, 0);
+    Val args[11] = {out, l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
+                    word(u, iteration), word(u, site0), l_int32(u, apart), l_int32(u, every), l_int(u, nsites)};
+    LLVMBuildCall2(u->b, type, ll_runtime_function(u, "lq_rand_normals_single", type), args, 11, "");
+}
+
 /* Element s of lane l at out[s*lanes + l], s < nsites: for the chain of the lane, and
  * site site0 + s*every + l*apart. */
 void ll_fill_random(Func *f, uint32_t aux, Val out, Val site0, int64_t every, int64_t nsites, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
+    if (ll_drawn_number(u, aux) == u->f32) {
+        fill_single(f, aux, out, site0, every, nsites, iteration, lanes, apart);
+        return;
+    }
     LLVMTypeRef params[12] = {u->ptr, u->i1, u->i32, u->ptr, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i32, u->i64};
     LLVMTypeRef type = LLVMFunctionType(u->none, params, 12, 0);
     Val args[12] = {out, l_bool(u, aux & 1), l_int32(u, lanes), f->chains, f->seed, f->step, l_int32(u, aux >> 1),
@@ -120,7 +136,9 @@ Val ll_drawn(Func *f, uint32_t aux, Val v) {
 Val ll_random(Func *f, uint32_t aux, Val site, Val iteration, unsigned lanes, int64_t apart) {
     Unit *u = f->u;
     ll_fill_random(f, aux, f->call_slot[0], site, 1, 1, iteration, lanes, apart);
-    return ll_drawn(f, aux, lanes == u->lanes ? l_load(u, u->vec, f->call_slot[0], u->align) : l_load(u, u->f64, f->call_slot[0], 8));
+    LLVMTypeRef number = ll_drawn_number(u, aux);
+    unsigned align = number == u->f32 ? 4 : 8;
+    return ll_drawn(f, aux, l_load(u, lanes > 1 ? LLVMVectorType(number, lanes) : number, f->call_slot[0], align));
 }
 
 /* ---- operations ---------------------------------------------------------------------- */

@@ -92,13 +92,13 @@ static void copy_from_home(Func *f, int buf, const Part *part, Val y) {
     copy_row(f, buf, ll_ring_slot_own(f, buf, first, y), ll_ring_slot(f, buf, first, home));
 }
 
-/* So many rows beyond each end. */
-static void copy_ends(Func *f, int buf, const Part *part, Val rows) {
+/* So many rows beyond the last one, and before the first one. */
+static void copy_ends(Func *f, int buf, const Part *part, Val rows, bool before) {
     Unit *u = f->u;
     if (l_is_known(rows) && !l_known(rows)) return;
     Loop l = ll_loop_open(f, l_int(u, 0), "ends");
     copy_from_home(f, buf, part, l_add(u, l.i, part->rows));
-    copy_from_home(f, buf, part, l_sub(u, l.i, rows));
+    if (before) copy_from_home(f, buf, part, l_sub(u, l.i, rows));
     Val next = l_add(u, l.i, l_int(u, 1));
     ll_loop_close(f, &l, next, l_compare(u, LLVMIntSLT, next, rows));
 }
@@ -151,7 +151,7 @@ static void forget_firsts(Func *f) {
 
 static void sweep_ends(Func *f, const KLoop *l, const KKernel *k, const Part *part) {
     for (int i = 0; i < k->nroots; i++)
-        if (k->roots[i].ahead) copy_ends(f, k->roots[i].buf, part, l_int(f->u, l->sweep.radius));
+        if (k->roots[i].ahead) copy_ends(f, k->roots[i].buf, part, l_int(f->u, l->sweep.radius), l->sweep.cut);
 }
 
 static void sweep_rows(Func *f, const KLoop *l, const KKernel *k, const Part *part, BasicBlock outside) {
@@ -376,7 +376,7 @@ static Val wave_reach(Unit *u, const KLoop *l, Val count) { return l_mul(u, coun
 
 static void wave_ends(Func *f, const KLoop *l, const Part *part, Val count) {
     for (int i = 0; i < f->p->nbufs; i++)
-        if (f->first[i] && is_carried(l, i)) copy_ends(f, i, part, wave_reach(f->u, l, count));
+        if (f->first[i] && is_carried(l, i)) copy_ends(f, i, part, wave_reach(f->u, l, count), true);
 }
 
 static void wave_rows(Wave *w) {

@@ -3,14 +3,10 @@
  * several threads. */
 #include "backend.h"
 #include "code_cache.h"
-#include "object.h"
 
-#include "../../runtime/philox.h"
-#include "../../runtime/threads.h"
-#include "../../runtime/vmath.h"
+#include "../../runtime/code/code.h"
 
 #include <dlfcn.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +16,7 @@
 #define LQFT_CODE_MAKER "lqft_llvm.so"
 #endif
 
-typedef void (*Entry)(const CallArgs *);
-
-typedef struct KeptCalls { LqCall *call; int n; } KeptCalls;
-
-struct Compiled {
-    Entry   *entry; int n;
-    Object **object; int nobjects;
-    VEC(double *) kept;                /* large constants that the code points to */
-    VEC(KeptCalls) calls;              /* prepared calls of programs, by which the code makes them */
-    const struct Making *loading;      /* the group being loaded */
-};
+struct Compiled { Code *code; };
 
 /* ---- the code maker ------------------------------------------------------------------ */
 
@@ -138,108 +124,60 @@ static bool make_objects(Making *m, int n, char *err, size_t errlen) {
     return ok;
 }
 
-/* ---- loading ------------------------------------------------------------------------------ */
+/* ---- what the code knows by name ---------------------------------------------------------- */
 
-/* All that generated code may call; nothing else of the process is visible to it.
- * The last row: what instruction selection falls back to on machines without the
- * instruction. */
-#define SYMBOLS(S)                                                                        \
-    S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
-    S(lqm_lgamma) S(lqm_digamma) S(lqmf_lgamma) S(lqmf_digamma)                           \
-    S(lq_rand_every) S(lq_parallel) S(lq_workers) S(lq_call_lanes)                                     \
-    S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)            \
-    S(fmaf) S(floorf) S(rintf)
+/* In the order that the code expects. */
+static double *copy_constant(const KProgram *p, const KBuf *buf, const BackendOptions *o) {
+    double *copy = lq_alloc_vectors((size_t)buf->n * sizeof *copy);
+    if (!copy) lq_out_of_memory((size_t)buf->n * sizeof *copy);
+    for (int64_t k = 0; k < buf->n; k++) copy[o->sites && !p->plain ? kernel_place(buf->row, k) : k] = buf->data[k];
+    return copy;
+}
 
-/* A copy of a large constant, in the order that the code expects, for as long as the code. */
-static void *constant(Compiled *c, const char *name) {
-    const Making *m = c->loading;
-    char own[NATIVE_NAME];
-    for (int i = 0; i < m->n; i++)
-        for (int b = 0; b < m->programs[m->first + i]->nbufs; b++) {
-            const KBuf *buf = &m->programs[m->first + i]->bufs[b];
-            native_constant_name(own, i, b);
-            if (buf->kind != KB_CONST || strcmp(own, name) != 0) continue;
-            double *copy = lq_alloc_vectors((size_t)buf->n * sizeof *copy);
-            if (!copy) lq_out_of_memory((size_t)buf->n * sizeof *copy);
-            for (int64_t k = 0; k < buf->n; k++) copy[m->options->sites && !m->programs[m->first + i]->plain ? kernel_place(buf->row, k) : k] = buf->data[k];
-            vec_push(&c->kept, copy);
-            return copy;
+/* Large constants and calls of all programs, for the objects of m. */
+static void gather(KProgram *const *programs, int n, const BackendOptions *o, const Making *m, int nobjects, CodeGroup *g) {
+    VEC(CodeConstant) constants = {0};
+    VEC(CodeCalls) calls = {0};
+    VEC(CodeSettings) settings = {0};
+    *g = (CodeGroup){.nprograms = n, .nparts = nobjects, .parts = lq_alloc(((size_t)nobjects + 1) * sizeof *g->parts)};
+    for (int i = 0; i < nobjects; i++) g->parts[i] = (CodePart){m[i].object.bytes, m[i].object.size, m[i].first, m[i].n};
+    for (int i = 0; i < n; i++) {
+        const KProgram *p = programs[i];
+        for (int b = 0; b < p->nbufs; b++)
+            if (native_is_symbol(&p->bufs[b]))
+                vec_push(&constants, ((CodeConstant){i, b, p->bufs[b].n, copy_constant(p, &p->bufs[b], o), (int)p->bufs[b].source,
+                                                     o->sites && !p->plain ? p->bufs[b].row : 0}));
+        if (p->nsettings) {
+            CodeSettings s = {i, p->nsettings, lq_alloc_vectors((size_t)p->nsettings * sizeof *s.value), NULL};
+            s.from = lq_alloc((size_t)s.n * sizeof *s.from);
+            for (int k = 0; k < s.n; k++) s.from[k] = (int)p->settings[k], s.value[k] = ir_const_value(p->ir, p->settings[k]);
+            vec_push(&settings, s);
         }
-    return NULL;
+        if (!p->ncalls) continue;
+        CodeCalls c = {i, p->ncalls, lq_alloc((size_t)p->ncalls * sizeof *c.call)};
+        for (int k = 0; k < p->ncalls; k++) c.call[k] = p->calls[k]->call;
+        vec_push(&calls, c);
+    }
+    g->constants = constants.data, g->nconstants = constants.n;
+    g->calls = calls.data, g->ncalls = calls.n;
+    g->settings = settings.data, g->nsettings = settings.n;
 }
 
-/* The calls of a program of the group, prepared for as long as the code. */
-static void *calls(Compiled *c, const char *name) {
-    const Making *m = c->loading;
-    char own[NATIVE_NAME];
-    for (int i = 0; i < m->n; i++) {
-        const KProgram *p = m->programs[m->first + i];
-        native_calls_name(own, i);
-        if (strcmp(own, name) != 0) continue;
-        KeptCalls kept = {lq_alloc(((size_t)p->ncalls + 1) * sizeof *kept.call), p->ncalls};
-        for (int k = 0; k < p->ncalls; k++) kept.call[k] = p->calls[k]->call, lq_call_prepare(&kept.call[k]);
-        vec_push(&c->calls, kept);
-        return kept.call;
-    }
-    return NULL;
-}
-
-static void *symbol(void *ctx, const char *name) {
-    static const struct { const char *name; void (*address)(void); } known[] = {
-#define S(f) {#f, (void (*)(void))(f)},
-        SYMBOLS(S)
-#undef S
-    };
-    for (int i = 0; i < LQ_COUNT(known); i++) {
-        void *address;
-        memcpy(&address, &known[i].address, sizeof address);
-        if (!strcmp(name, known[i].name)) return address;
-    }
-    void *made = calls(ctx, name);
-    return made ? made : constant(ctx, name);
+static Compiled *load(KProgram *const *programs, int n, const BackendOptions *o, const Making *m, int nobjects, char *err, size_t errlen) {
+    CodeGroup g;
+    gather(programs, n, o, m, nobjects, &g);
+    Code *code = code_load(&g, err, errlen);
+    free(g.parts);
+    if (!code) return NULL;
+    Compiled *c = lq_alloc(sizeof *c);
+    *c = (Compiled){code};
+    return c;
 }
 
 static void native_release(Compiled *c) {
     if (!c) return;
-    for (int i = 0; i < c->nobjects; i++) object_free(c->object[i]);
-    for (int i = 0; i < c->kept.n; i++) free(c->kept.data[i]);
-    for (int i = 0; i < c->calls.n; i++) {
-        for (int k = 0; k < c->calls.data[i].n; k++) lq_call_release(&c->calls.data[i].call[k]);
-        free(c->calls.data[i].call);
-    }
-    vec_free(&c->calls);
-    vec_free(&c->kept);
-    free(c->object);
-    free(c->entry);
+    code_free(c->code);
     free(c);
-}
-
-static bool load_group(Compiled *c, const Making *m, char *err, size_t errlen) {
-    c->loading = m;
-    Object *object = object_load(m->object.bytes, m->object.size, symbol, c, err, errlen);
-    if (!object) return false;
-    c->object[c->nobjects++] = object;
-    for (int i = 0; i < m->n; i++) {
-        char name[NATIVE_NAME];
-        native_function_name(name, i);
-        void *address = object_find(object, name);
-        if (!address) return refuse(err, errlen, "internal error: no code for", m->programs[m->first + i]->name);
-        memcpy(&c->entry[m->first + i], &address, sizeof address);
-    }
-    return true;
-}
-
-static Compiled *load(int n, const Making *m, int nobjects, char *err, size_t errlen) {
-    Compiled *c = lq_alloc(sizeof *c);
-    *c = (Compiled){.n = n};
-    c->entry = lq_alloc(((size_t)n + 1) * sizeof *c->entry);
-    c->object = lq_alloc(((size_t)nobjects + 1) * sizeof *c->object);
-    bool ok = true;
-    for (int i = 0; i < nobjects && ok; i++) ok = load_group(c, &m[i], err, errlen);
-    c->loading = NULL;
-    if (ok) return c;
-    native_release(c);
-    return NULL;
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
@@ -248,35 +186,56 @@ static void free_objects(Making *m, int n) {
     for (int i = 0; i < n; i++) free(m[i].object.bytes), m[i].object.bytes = NULL;
 }
 
-static Compiled *from_cache(CodeKey key, int n, Making *m, int nobjects) {
+static bool from_cache(CodeKey key, Making *m, int nobjects) {
     CodeObject found[MOST_OBJECTS] = {{0}};
-    char err[300];
-    if (!code_cache_find(key, found, nobjects)) return NULL;
+    if (!code_cache_find(key, found, nobjects)) return false;
     for (int i = 0; i < nobjects; i++) m[i].object = found[i];
-    Compiled *c = load(n, m, nobjects, err, sizeof err);
-    free_objects(m, nobjects);
-    return c;
+    return true;
+}
+
+/* Objects from the cache, or made and kept there; *made false: from the cache. */
+static bool find_or_make(KProgram *const *programs, int n, const BackendOptions *o, Making *m, int *nobjects, CodeKey *key, bool *made,
+                         char *err, size_t errlen) {
+    *nobjects = divide(programs, n, o, m);
+    pthread_once(&find_once, maker_find);
+    *key = code_key(programs, n, o, maker_file);
+    for (int i = 0; i < *nobjects; i++) key->a = key->a * 0x100000001b3u + (uint64_t)m[i].first;   /* which is in which */
+    *made = o->dump || !o->keep || !from_cache(*key, m, *nobjects);
+    return !*made || make_objects(m, *nobjects, err, errlen);
+}
+
+static void keep(const Making *m, int nobjects, CodeKey key) {
+    CodeObject objects[MOST_OBJECTS];
+    for (int i = 0; i < nobjects; i++) objects[i] = m[i].object;
+    code_cache_keep(key, objects, nobjects);
 }
 
 static Compiled *native_compile(KProgram *const *programs, int n, const BackendOptions *o, char *err, size_t errlen) {
     Making m[MOST_OBJECTS];
-    int nobjects = divide(programs, n, o, m);
-    pthread_once(&find_once, maker_find);
-    CodeKey key = code_key(programs, n, o, maker_file);
-    for (int i = 0; i < nobjects; i++) key.a = key.a * 0x100000001b3u + (uint64_t)m[i].first;   /* which is in which */
-    Compiled *c = o->dump || !o->keep ? NULL : from_cache(key, n, m, nobjects);
-    if (c) return c;
-    if (make_objects(m, nobjects, err, errlen)) {
-        CodeObject made[MOST_OBJECTS];
-        for (int i = 0; i < nobjects; i++) made[i] = m[i].object;
-        c = load(n, m, nobjects, err, errlen);
-        if (c && o->keep && !o->dump) code_cache_keep(key, made, nobjects);
-    }
+    int nobjects;
+    CodeKey key;
+    bool made;
+    Compiled *c = find_or_make(programs, n, o, m, &nobjects, &key, &made, err, errlen) ? load(programs, n, o, m, nobjects, err, errlen) : NULL;
+    if (c && made && o->keep && !o->dump) keep(m, nobjects, key);
     free_objects(m, nobjects);
-    return c;
+    if (c || made) return c;
+    BackendOptions anew = *o;                        /* what was kept cannot be loaded: make it */
+    anew.keep = false;
+    return native_compile(programs, n, &anew, err, errlen);
 }
 
-static void native_call(const Compiled *c, int program, const CallArgs *args) { c->entry[program](args); }
+static bool native_group(KProgram *const *programs, int n, const BackendOptions *o, CodeGroup *out, char *err, size_t errlen) {
+    Making m[MOST_OBJECTS];
+    int nobjects;
+    CodeKey key;
+    bool made, ok = find_or_make(programs, n, o, m, &nobjects, &key, &made, err, errlen);
+    if (!ok) return free_objects(m, nobjects), false;
+    if (made && o->keep) keep(m, nobjects, key);
+    gather(programs, n, o, m, nobjects, out);
+    return true;
+}
+
+static void native_call(const Compiled *c, int program, const CallArgs *args) { code_call(c->code, program, args); }
 
 static bool native_emit_object(KProgram *const *programs, int n, const BackendOptions *o, const char *path, char *err, size_t errlen) {
     CodeObject object = {0};
@@ -295,5 +254,6 @@ const Backend backend_native = {
     .compile = native_compile,
     .call = native_call,
     .release = native_release,
+    .group = native_group,
     .emit_object = native_emit_object,
 };

@@ -323,6 +323,7 @@ static const Builtin builtins[] = {
     {"sqrt", 1, 1, call_op1, SC_SQRT},     {"abs", 1, 1, call_op1, SC_ABS},       {"sign", 1, 1, call_op1, SC_SIGN},
     {"floor", 1, 1, call_op1, SC_FLOOR},   {"round", 1, 1, call_op1, SC_ROUND},
     {"atan2", 2, 2, call_op2, SC_ATAN2},   {"pow", 2, 2, call_op2, SC_POW},
+    {"hash", 2, 2, call_op2, SC_HASH},
     {"mod", 2, 2, call_mod, 0},
     {"min", 1, 8, call_op2, SC_MIN},       {"max", 1, 8, call_op2, SC_MAX},
     {"Re", 1, 1, call_part, PART_RE},      {"Im", 1, 1, call_part, PART_IM},      {"conj", 1, 1, call_part, PART_CONJ},

@@ -21,6 +21,7 @@
 #define LQFT_ELAB_H
 
 #include "../ir/ir.h"
+#include "../../runtime/run/program.h"     /* TaskKind, PlotKind, PlotLook */
 
 /* ==== sets.c ================================================================== */
 
@@ -153,8 +154,6 @@ typedef struct Variable {
     int          task;            /* number in the plan of the task that gives it the value; -1: its start */
     struct Variable *before;      /* what it was before the task that gives it a new value, or NULL */
     int64_t      n;
-    double      *split;           /* the same values in the order of split rows */
-    double      *data;            /* of the run: NULL until a start was drawn, loaded or found */
     IrFunc       start;
 } Variable;
 
@@ -278,6 +277,7 @@ struct Elab {
     VEC(Network *) networks;
     NetFrame *net;                 /* inside a network */
     bool    may_wait, waits;               /* the weights of a network were asked for that was not applied yet */
+    bool    opens;                 /* the options being bound are those of a method */
     const Value *step, *progress;  /* in a minimisation */
     const Value *warmup;           /* input of a sampler's step: is it warm-up? */
     Span    call_at[160]; int ncalls; /* where specialisations were asked for, for notes */
@@ -420,8 +420,6 @@ void model_unforce(Model *m, const Model *saved, Env *globals);
 const char *library_module(const Model *m, const char *name);
 /* Bytes that this machine, or the limit of the process, allows. */
 double available_memory(void);
-/* Folder of a file ("." when it has none). */
-const char *path_folder(Arena *a, const char *path);
 
 /* ==== load.c ==================================================================== */
 
@@ -437,8 +435,6 @@ const Value *load_data(Model *m, Arena *arena, const Decl *d, int which, IndexSe
 void resolve_model(Model *m);
 
 /* ==== tasks.c =================================================================== */
-
-typedef enum TaskKind { TASK_SAMPLE, TASK_LOAD, TASK_KEEP,  TASK_REPORT, TASK_PLOT, TASK_SAVE, TASK_PRINT } TaskKind;
 
 typedef struct SampleTask {
     const Decl  *decl;
@@ -486,9 +482,9 @@ typedef struct ReportTask {
     IrFunc      eval;                /* in: these means; out: value */
     IrFunc      vjp;                 /* in: these means, seed; out: gradient for each */
     bool        has_vjp;
+    int         number;              /* of its plain form, once the plan was lowered */
 } ReportTask;
 
-typedef enum PlotKind { PLOT_HISTOGRAM, PLOT_HISTORY, PLOT_LINES, PLOT_MAP, PLOT_REPORT } PlotKind;
 typedef struct PlotCurve {
     PlotKind    kind;
     const char *label;
@@ -499,14 +495,6 @@ typedef struct PlotCurve {
     ReportTask *error;               /* given beside it, or NULL: its own */
     int         count;               /* lines: how many configurations */
 } PlotCurve;
-
-/* The settings of a plot; NULL and STYLE_AUTO: as it comes. */
-typedef enum PlotStyle { STYLE_AUTO, STYLE_POINTS, STYLE_LINE, STYLE_BAND, STYLE_STEPS } PlotStyle;
-typedef struct PlotLook {
-    const char *title, *xlabel, *ylabel, *xunit, *yunit;
-    bool        log_x, log_y;
-    PlotStyle   style;
-} PlotLook;
 
 /* What a file of `save` holds. */
 typedef struct SaveItem {

@@ -69,7 +69,11 @@ bool elab_const(Elab *e, Env *env, const Expr *x, const char *what, double *out)
         elab_error(e, "E0205", x->at, "%s must be a number, and this is a condition", what);
         return false;
     }
-    if (value_is_const(e, v, out)) return true;
+    const char *before = e->ir->fixing;
+    e->ir->fixing = arena_printf(e->arena, "%s must be known when it is compiled", what);
+    bool known = value_is_const(e, v, out);
+    e->ir->fixing = before;
+    if (known) return true;
     elab_error(e, "E0213", x->at, "%s must be known before the program runs: a number, parameters and arithmetic on them", what);
     return false;
 }
@@ -212,6 +216,17 @@ Env *elab_scope(Elab *e, const Decl *d) {
 }
 
 /* Binds options: given ones, else their defaults, which may use the parameters. */
+/* A number that is an option of a method can be set in an executable too, by its name; not where a
+ * parameter has that name. */
+static const Value *option_setting(Elab *e, const char *name, const Value *v) {
+    if (v->kind != VK_NUM || v->u.num.boolean || !value_is_const(e, v, NULL) || !isfinite(ir_const_value(e->ir, v->u.num.re)) ||
+        env_find(e->globals, name) || (v->name && param_named(e, v->name) == v)) return v;      /* a method may vary a parameter */
+    Value *out = value_new(e, VK_NUM, v->origin);
+    *out = *v;
+    out->u.num.re = ir_setting(e->ir, name, ir_const_value(e->ir, v->u.num.re), v->u.num.re, v->origin);
+    return out;
+}
+
 Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option *opts,
                        const Value *const *values, Span at) {
     for (int i = 0; i < nopts; i++) {
@@ -219,6 +234,8 @@ Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option
         for (int j = 0; j < d->nopts; j++) known |= d->opts[j].name == opts[i].name;
         if (!known) { unknown_option(e, d, &opts[i]); return NULL; }
     }
+    bool opens = e->opens;
+    e->opens = false;                                   /* not of what the values of options call */
     for (int j = 0; j < d->nopts; j++) {
         const Value *v = NULL;
         for (int i = 0; i < nopts; i++)
@@ -231,7 +248,8 @@ Env *elab_bind_options(Elab *e, Env *env, const Decl *d, int nopts, const Option
             return NULL;
         }
         if (v->kind == VK_ERROR) return NULL;
-        env = env_bind(e, env, d->opts[j].name, value_close(e, v));
+        v = value_close(e, v);
+        env = env_bind(e, env, d->opts[j].name, opens ? option_setting(e, d->opts[j].name, v) : v);
     }
     return env;
 }

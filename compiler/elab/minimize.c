@@ -180,6 +180,19 @@ static const Value *objective_at(Elab *e, const SampleTask *t, const Value *q) {
     return elab_call(e, f, 1, &q, &at, 0, NULL, NULL, at);
 }
 
+/* The same with sums of products as contractions, as steps have them: the interpreter is quick then. */
+static const Value *contracted(Elab *e, const Value *v) {
+    if (v->kind == VK_TUPLE) {
+        const Value *items[MAX_ITEMS];
+        for (int i = 0; i < v->u.tuple.n; i++) items[i] = contracted(e, v->u.tuple.items[i]);
+        return value_tuple(e, v->u.tuple.n, items, v->origin);
+    }
+    if (v->kind != VK_NUM || v->u.num.complex) return v;
+    Ref node = value_node(e, v, false);
+    ir_match_contractions(e->ir, 1, &node);
+    return value_array(e, node, 0, 0, NULL, v->u.num.nsets, v->u.num.sets, v->origin);
+}
+
 const Value *minimize_gradient(Elab *e, const SampleTask *t, const Value *q, const Value **objective) {
     Span at = t->decl->value->at;
     e->step = value_real(e, ir_read(e->ir, t->clock_in, NULL), at);
@@ -193,7 +206,8 @@ const Value *minimize_gradient(Elab *e, const SampleTask *t, const Value *q, con
     Expr call = {.kind = EX_CALL, .at = at, .a = &grad, .list = list, .n = 2};
     const Value *g = (*objective)->kind == VK_ERROR ? *objective : elab_grad(e, env, &call);
     e->step = e->progress = NULL;
-    return g;
+    *objective = contracted(e, *objective);
+    return contracted(e, g);
 }
 
 static bool monitor(SampleTask *t, const char *name, const Value *v) {

@@ -17,12 +17,6 @@
 #define MAX_SITES  ((int64_t)1 << 31)
 #define MAX_WORK   1e9                /* of data: elements computed, with all iterations */
 
-const char *path_folder(Arena *a, const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
-}
-
 FieldInfo *model_field(const Model *m, const char *name) {
     for (int i = 0; i < m->fields.n; i++)
         if (m->fields.data[i]->name == name) return m->fields.data[i];
@@ -169,6 +163,22 @@ static const Forced *forced_value(const Model *m, const char *name) {
     return NULL;
 }
 
+/* The constant that stands for a parameter.  At the points of a scan a forced one is what the scan says;
+ * one that was computed from it is fixed, since executables know one default only. */
+static Ref param_setting(Model *m, const Decl *d, Ref value, bool given, bool forced) {
+    Ir *ir = m->elab->ir;
+    double v = ir_const_value(ir, value);
+    if (forced) return value;
+    for (int i = 0; m->forced && i < ir->settings.n; i++) {
+        Setting *s = &ir->settings.data[i];
+        if (s->name != d->name) continue;
+        if (s->value == v && (!s->dflt || given || s->dflt == value)) return ir_setting(ir, d->name, v, s->dflt, d->name_at);
+        if (!s->fixed) s->fixed = "it has other values at the points of a scan";
+        return value;
+    }
+    return ir_setting(ir, d->name, v, given ? 0 : value, d->name_at);
+}
+
 static void declare_param(Model *m, const Decl *d) {
     Elab *e = m->elab;
     const Forced *forced = forced_value(m, d->name);
@@ -188,15 +198,16 @@ static void declare_param(Model *m, const Decl *d) {
     if (o || forced) e->read.n = 0, v = elab_expr(e, e->globals, x);
     double value, dflt_value = NAN, lo, hi;
     bool ok = v->kind != VK_ERROR;
-    if (ok && v->kind == VK_NUM && !v->u.num.complex && v->u.num.nsets == 0 && !value_is_const(e, v, &value)) {
+    if (ok && v->kind == VK_NUM && !v->u.num.complex && v->u.num.nsets == 0 && !value_is_const(e, v, NULL)) {
         Diag *g = elab_error(e, "E0213", x->at, "a parameter must be known before the program runs: a number, parameters and arithmetic on them");
         diag_help(&m->front->sink, g, "what is computed is a definition: `def %s = …`", d->name);
         ok = false;
     }
-    if (ok && !value_is_const(e, v, &value)) {
+    if (ok && !value_is_const(e, v, NULL)) {
         elab_error(e, "E0401", x->at, "the parameter `%s` must be a real number, and this is %s", d->name, value_describe(e, v));
         ok = false;
     }
+    if (ok) value = ir_const_value(e->ir, v->u.num.re);
     if (ok && !isfinite(value)) {
         elab_error(e, "E0402", x->at, "the parameter `%s` must be finite, and this is %g", d->name, value);
         ok = false;
@@ -208,9 +219,10 @@ static void declare_param(Model *m, const Decl *d) {
         if (o || forced) diag_label(&m->front->sink, g, d->name_at, "declared here");
         ok = false;
     }
-    value_is_const(e, dflt, &dflt_value);
+    if (value_is_const(e, dflt, NULL)) dflt_value = ir_const_value(e->ir, dflt->u.num.re);
     Value *named = value_new(e, VK_NUM, d->name_at);
     if (ok) named->u = v->u;
+    if (ok && !v->u.num.boolean) named->u.num.re = param_setting(m, d, v->u.num.re, o != NULL, forced != NULL);
     named->name = d->name;
     param_uses(e, named);
     named->uses[named->nuses++] = named;                 /* room for one more is there */
@@ -413,7 +425,7 @@ static Ref evaluate_constant(Elab *e, Ref node) {
     int64_t dims[IR_MAX_RANK];
     int rank = NODE(e->ir, node)->rank;
     for (int i = 0; i < rank; i++) dims[i] = NDIM(e->ir, node, i);
-    Ref out = ir_const_array(e->ir, rank, dims, data);
+    Ref out = ir_const_array_from(e->ir, rank, dims, data, ir_is_variable(e->ir, node) ? node : 0);
     free(data);
     return out;
 }
@@ -524,7 +536,8 @@ Model *model_load(Front *front, Arena *arena, const char *path, const char *libr
     const char *prelude = arena_printf(arena, "%s/prelude.lqft", library);
     char *text = read_whole(arena, prelude, &len);
     if (text) load_file(m, arena, prelude, text, len, false);
-    text = read_whole(arena, path, &len);
+    text = front->text ? (char *)front->text : read_whole(arena, path, &len);
+    if (front->text) len = front->length;
     if (text) load_file(m, arena, path, text, len, true);
     resolve_model(m);
     m->unusable = is_unusable(&front->sink) || model_lacks_tasks(m);

@@ -335,14 +335,20 @@ Env *plan_bind_method(Model *m, SampleTask *t, const Decl *s, const Value *q) {
     bool ok = true;
     int n = method_options(m, s, method, opts, values, &ok);
     if (!ok) return NULL;
-    return elab_bind_options(e, env, s, n, opts, values, method->at);
+    e->opens = true;
+    env = elab_bind_options(e, env, s, n, opts, values, method->at);
+    e->opens = false;
+    return env;
 }
 
 void plan_finish(IrFunc *f, const char *name, bool single, Ir *ir) {
     f->name = name;
     f->single = single;
     f->ir = ir;
-    if (f->whole) ir_match_contractions(ir, f->nout, f->out);
+    if (f->whole) {
+        ir_match_contractions(ir, f->nout, f->out);
+        ir_share_maps(ir, f->nout, f->out);
+    }
     simplify_roots(ir, f->nout, f->out);
 }
 

@@ -236,6 +236,7 @@ typedef struct Front {
     Sources sources;
     Sink sink;
     const char *const *data; int ndata;  /* folders beside the model's own to read data from */
+    const char *text; size_t length;     /* of the model, when it is not that of its file; NULL: it is */
 } Front;
 
 void front_init(Front *f);
@@ -245,6 +246,12 @@ void front_free(Front *f);
 Program *parse_file(Front *f, uint32_t file);
 /* One expression (for the command line's name=value). NULL after an error. */
 Expr *parse_expr(Front *f, uint32_t file);
+/* What a text consists of, before it is parsed: bytes lo to hi of each part, a declaration or
+ * an expression.  `more`: the text is sound so far, and ends where the grammar wants more.
+ * `unreadable`: there is something in it that is no token; the sink knows what. */
+typedef struct TextPart { uint32_t lo, hi; bool declaration; } TextPart;
+typedef struct TextParts { TextPart *data; int n, cap; bool more, unreadable; } TextParts;
+TextParts parse_parts(Front *f, uint32_t file);
 /* The tree as an S-expression, for tests and `lqft show FILE ast`. */
 void ast_print(const Program *p, FILE *out);
 /* Has it parameters, and is it known in all of the program? */

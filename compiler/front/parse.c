@@ -120,7 +120,10 @@ static void end_chunk(Layout *l, const Token *next)
 {
     Parse *p = l->p;
     if (!p->chunks.n) return;
-    if (p->open.n) unclosed(l, next);
+    if (p->open.n) {
+        p->more = !next && !chunk(l)->broken;
+        unclosed(l, next);
+    }
     p->open.n = 0;
     l->skipped = 0;
     Chunk *c = chunk(l);
@@ -706,7 +709,9 @@ static bool push_chunk(Parse *p, lq_yypstate *ps)
     if (p->gave_up) p->pos = c->end;
     if (status == YYPUSH_MORE) {
         uint32_t hi = c->end > c->first ? p->toks.data[c->end - 1].hi : c->lo;
+        bool sound = !p->failed && !bad;
         status = push(p, ps, T_END, &(Token){.lo = hi, .hi = hi});
+        p->more = sound && p->failed;
     }
     p->failed |= bad;
     return status == 0 && !p->gave_up;
@@ -870,6 +875,45 @@ Program *parse_file(Front *f, uint32_t file)
         free(out->decls.data);
         out->decls.data = data, out->decls.cap = out->decls.n;
     }
+    return out;
+}
+
+/* Does it begin with a word for a declaration, or look as if one was meant? */
+static bool is_declaration(const Parse *p, const Chunk *c)
+{
+    const Token *t = &p->toks.data[c->first];
+    if (!c->loose) return true;
+    return c->end > c->first + 1 && t->kind == T_NAME && (t[1].kind == T_NAME || t[1].kind == '=');
+}
+
+/* Would the text be sound if it went on?  Only its last part can be so. */
+static bool wants_more(Parse *p, const Front *f, bool declaration)
+{
+    if (p->more) return f->sink.nerrors == 1;            /* the bracket that is open */
+    if (f->sink.nerrors || p->chunk->broken) return false;
+    lq_yypstate *ps = lq_yypstate_new();
+    if (!ps) lq_out_of_memory(sizeof(void *));
+    p->expression = !declaration;
+    push_chunk(p, ps);
+    lq_yypstate_delete(ps);
+    return p->more;
+}
+
+TextParts parse_parts(Front *f, uint32_t file)
+{
+    TextParts out = {0};
+    Parse parse, *p = &parse;
+    if (!parse_tokens(p, f, file, false)) return out.unreadable = true, out;
+    out.unreadable = p->bad.n > 0;
+    for (int i = 0; i < p->chunks.n; i++) {
+        p->chunk = &p->chunks.data[i];
+        if (p->chunk->end == p->chunk->first) continue;
+        TextPart part = {p->toks.data[p->chunk->first].lo, p->toks.data[p->chunk->end - 1].hi, is_declaration(p, p->chunk)};
+        vec_push(&out, part);
+    }
+    if (out.n) out.more = wants_more(p, f, out.data[out.n - 1].declaration);
+    else out.more = p->docs.n > 0;                       /* the declaration that they belong to */
+    parse_release(p);
     return out;
 }
 

@@ -70,6 +70,7 @@ typedef struct Parse {
     bool          failed;          /* a mistake was reported in this statement */
     bool          lost;            /* and the grammar is recovering from it */
     bool          gave_up;         /* too deep: the rest of the declaration is left */
+    bool          more;            /* sound, but for an end that comes too early */
     VEC(Decl *)   decls;           /* made by this declaration */
     Expr         *result;
 } Parse;

@@ -8,6 +8,9 @@
  * group has; so a product of three matrices is made in its better order.  A group that is one plain
  * read is used where it lies, with all its shifts and turns; any other becomes an array first. */
 #include "ir.h"
+#include "schedule.h"
+
+#include <string.h>
 
 enum {
     MOST_FACTORS = 24,
@@ -22,7 +25,7 @@ typedef struct Match {
     Ir *ir;
     int rank, naxes;
     int64_t dims[IR_MAX_RANK];
-    double c;                /* constant factors */
+    Ref c;                   /* constant factors */
     Group g[MOST_FACTORS];
     int n;
     bool called;             /* something became a contraction */
@@ -55,12 +58,11 @@ static bool add_group(Match *m, Ref body) {
 /* Products, signs and `if c then x else 0` are taken apart. */
 static bool add_factors(Match *m, Ref r, int depth) {
     Ir *ir = m->ir;
-    double v;
     int op = NODE(ir, r)->op;
     if (depth > MOST_FACTORS) return false;
-    if (ir_is_const(ir, r, &v)) { m->c *= v; return true; }
+    if (ir_is_const(ir, r, NULL)) { m->c = ir_binary(ir, SC_MUL, m->c, r); return true; }
     if (op == SC_MUL) return add_factors(m, NARG(ir, r, 0), depth + 1) && add_factors(m, NARG(ir, r, 1), depth + 1);
-    if (op == SC_NEG) { m->c = -m->c; return add_factors(m, NARG(ir, r, 0), depth + 1); }
+    if (op == SC_NEG) { m->c = ir_unary(ir, SC_NEG, m->c); return add_factors(m, NARG(ir, r, 0), depth + 1); }
     if (op == SC_DIV) {
         Ref below = ir_binary(ir, SC_DIV, ir_const(ir, 1), NARG(ir, r, 1));
         return axes_of(m, NARG(ir, r, 0)) == axes_of(m, NARG(ir, r, 1)) ? add_group(m, r)
@@ -91,20 +93,40 @@ static Ref renumbered(const Match *m, Ref scalar, int n, const int *order) {
     return ir_subst_syms(m->ir, scalar, n, syms, by);
 }
 
-/* body summed over `over`, as an array over `axes`. */
-static Ref array_over(const Match *m, Ref body, Axes axes, Axes over) {
-    int order[IR_MAX_RANK], n = list_axes(m, axes, order), all = n + list_axes(m, over, order + n);
-    int64_t dims[IR_MAX_RANK];
-    for (int i = 0; i < all; i++) dims[i] = m->dims[order[i]];
-    return ir_reduce(m->ir, SC_ADD, n, all - n, dims, renumbered(m, body, all, order));
-}
-
-/* array[axes…], over the axes of the reduction. */
-static Ref read_over(const Match *m, Ref array, Axes axes) {
-    int order[IR_MAX_RANK], n = list_axes(m, axes, order);
+/* array[order…], over the axes of the reduction. */
+static Ref read_at(const Match *m, Ref array, int n, const int *order) {
     Index ix[IR_MAX_RANK];
     for (int i = 0; i < n; i++) ix[i] = (Index){aff_sym(m->ir, (Sym)order[i]), IX_EXACT, m->dims[order[i]]};
     return ir_read(m->ir, array, ix);
+}
+
+static Ref read_over(const Match *m, Ref array, Axes axes) {
+    int order[IR_MAX_RANK], n = list_axes(m, axes, order);
+    return read_at(m, array, n, order);
+}
+
+/* The axes in the order in which some array of the body has them: then it is read and stored in
+ * rows, and contractions take operands of any layout. */
+static void order_as_read(const Match *m, Ref body, int n, int *order) {
+    int as_read[IR_MAX_RANK], other[IR_MAX_RANK];
+    Ref own = renumbered(m, body, n, order);
+    ScalarWalk *walk = scalar_walk_new(m->ir);
+    scalar_walk(walk, 1, &own);
+    bool found = false;
+    for (int i = 0; i < walk->list.n && !found; i++) found = ir_read_order(m->ir, walk->list.data[i], n, as_read);
+    scalar_walk_free(walk);
+    for (int i = 0; found && i < n; i++) other[i] = order[as_read[i]];
+    if (found) memcpy(order, other, (size_t)n * sizeof *order);
+}
+
+/* body summed over `over`, made an array over `axes` and read again. */
+static Ref stored(const Match *m, Ref body, Axes axes, Axes over) {
+    int order[IR_MAX_RANK], n = list_axes(m, axes, order), all = n + list_axes(m, over, order + n);
+    int64_t dims[IR_MAX_RANK];
+    if (!over) order_as_read(m, body, n, order);
+    for (int i = 0; i < all; i++) dims[i] = m->dims[order[i]];
+    Ref array = ir_reduce(m->ir, SC_ADD, n, all - n, dims, renumbered(m, body, all, order));
+    return read_at(m, array, n, order);
 }
 
 /* Can a group be handed to a call as it stands: one read, its indices of axes alone? */
@@ -142,7 +164,7 @@ static void sum_alone(Match *m, int i) {
     Axes alone = own_axes(m, i, i);
     if (!alone || m->n == 1) return;
     Axes left = m->g[i].axes & ~alone;
-    m->g[i].body = read_over(m, array_over(m, m->g[i].body, left, alone), left);
+    m->g[i].body = stored(m, m->g[i].body, left, alone);
     m->g[i].axes = left;
 }
 
@@ -157,7 +179,7 @@ static Ref contracted(Match *m, const Group *a, const Group *b, Axes over) {
     int64_t dims[IR_MAX_RANK];
     int nidx = 0;
     for (int s = 0; s < 2; s++) {
-        Ref body = is_operand(m, side[s]->body) ? side[s]->body : read_over(m, array_over(m, side[s]->body, side[s]->axes, 0), side[s]->axes);
+        Ref body = is_operand(m, side[s]->body) ? side[s]->body : stored(m, side[s]->body, side[s]->axes, 0);
         if (NODE(ir, body)->op != SC_READ || nidx + NODE(ir, body)->nidx > IR_MAX_RANK) return 0;
         body = renumbered(m, body, naxes, order);
         args[s] = NARG(ir, body, 0);
@@ -180,7 +202,7 @@ static void join(Match *m, int i, int j) {
     Ref product = call ? 0 : ir_binary(m->ir, SC_MUL, a.body, b.body);
     Group out = {all & ~over, 0};
     if (call) out.body = read_over(m, call, out.axes);
-    else if (over && m->n > 2) out.body = read_over(m, array_over(m, product, out.axes, over), out.axes);
+    else if (over && m->n > 2) out.body = stored(m, product, out.axes, over);
     else out = (Group){all, product};
     m->g[i] = out;
     m->g[j] = m->g[--m->n];
@@ -203,21 +225,21 @@ static void join_all(Match *m) {
 static Ref match(Ir *ir, Ref r) {
     const Node *k = NODE(ir, r);
     if (k->op != AR_REDUCE || k->aux != SC_ADD || k->rank == 0) return r;
-    Match m = {.ir = ir, .rank = k->rank, .naxes = k->rank + k->nred, .c = 1};
+    Match m = {.ir = ir, .rank = k->rank, .naxes = k->rank + k->nred, .c = ir_const(ir, 1)};
     double work = 1;
     for (int i = 0; i < m.naxes; i++) work *= (double)(m.dims[i] = NDIM(ir, r, i));
     if (work < LEAST_WORK || !add_factors(&m, NARG(ir, r, 0), 0) || m.n < 2) return r;
     Axes met = 0;
     for (int i = 0; i < m.n; i++) met |= m.g[i].axes;
     for (int i = m.rank; i < m.naxes; i++)
-        if (!(met >> i & 1)) m.c *= (double)m.dims[i];
+        if (!(met >> i & 1)) m.c = ir_binary(ir, SC_MUL, m.c, ir_const(ir, (double)m.dims[i]));
     for (int i = 0; i < m.n; i++) sum_alone(&m, i);
     join_all(&m);
     if (!m.called) return r;
     Axes outer = ((Axes)1 << m.rank) - 1, over = m.g[0].axes & ~outer;
     Ref body = m.g[0].body;
-    if (over) body = read_over(&m, array_over(&m, body, m.g[0].axes & outer, over), m.g[0].axes & outer);
-    if (m.c != 1) body = ir_binary(ir, SC_MUL, ir_const(ir, m.c), body);
+    if (over) body = stored(&m, body, m.g[0].axes & outer, over);
+    if (m.c != ir_const(ir, 1)) body = ir_binary(ir, SC_MUL, m.c, body);
     return ir_map(ir, m.rank, m.dims, body);
 }
 

@@ -1,13 +1,13 @@
 /* diff_rules.c — the derivative of each scalar operation, as the adjoints that it
  * passes on to its operands.
- * Conventions: abs has derivative sign(x), 0 at 0; sign, floor, round and comparisons
+ * Conventions: abs has derivative sign(x), 0 at 0; sign, floor, round, hash and comparisons
  * have derivative 0; min, max and select pass everything to the branch they chose. */
 #include "diff.h"
 
-_Static_assert(SC_CONST == 48, "a new row of ops.def needs a derivative rule here");
+_Static_assert(SC_CONST == 49, "a new row of ops.def needs a derivative rule here");
 
 bool diff_is_flat(Op op) {
-    return op == SC_SIGN || op == SC_FLOOR || op == SC_ROUND || (op >= SC_LT && op <= SC_NOT);
+    return op == SC_SIGN || op == SC_FLOOR || op == SC_ROUND || op == SC_HASH || (op >= SC_LT && op <= SC_NOT);
 }
 
 Ref diff_scale(Ir *ir, Op op, Ref adj, Ref d) {
@@ -34,7 +34,7 @@ static Ref unary_rule(Ir *ir, Op op, Ref x, Ref y, Ref adj) {
     case SC_ABS:   return times(ir, adj, ir_unary(ir, SC_SIGN, x));
     case SC_SQRT:  return over(ir, times(ir, adj, ir_const(ir, 0.5)), y);
     case SC_EXP:   return times(ir, adj, y);
-    case SC_EXPM1: return times(ir, adj, ir_unary(ir, SC_EXP, x));
+    case SC_EXPM1: return times(ir, adj, add(ir, y, one));     /* off by u of its greatest value for x < 0, as for tanh */
     case SC_LOG:   return over(ir, adj, x);
     case SC_LOG1P: return over(ir, adj, add(ir, one, x));
     case SC_SIN:   return times(ir, adj, ir_unary(ir, SC_COS, x));
@@ -115,7 +115,7 @@ bool diff_rule(Ir *ir, Ref r, Ref adj, const bool *active, Ref *out, const char 
     case SC_ERFC: case SC_LGAMMA: case SC_LOG_I0: case SC_BESSEL_RATIO: case SC_SOFTPLUS: case SC_SIGMOID:
         out[0] = unary_rule(ir, op, a, r, adj);
         break;
-    case SC_SIGN: case SC_FLOOR: case SC_ROUND:
+    case SC_SIGN: case SC_FLOOR: case SC_ROUND: case SC_HASH:
     case SC_LT: case SC_LE: case SC_EQ: case SC_NE: case SC_AND: case SC_OR: case SC_NOT:
         break;
     case SC_DIGAMMA:

@@ -185,15 +185,20 @@ static double index_value(const Access *a, const int64_t *at)
     return (double)(v - floor_div(v, a->n) * a->n);
 }
 
-static double draw(const Interp *in, const Step *s, const int64_t *at)
+static double draw(const Interp *in, const Step *s, bool single, const int64_t *at)
 {
     uint32_t site = (uint32_t)position(&s->access[0], at);
     uint32_t iter = (uint32_t)position(&s->access[1], at);
     double out;
     bool normal = s->aux & 1;
+    if (single && normal) {
+        float x;
+        lq_rand_normals_single(&x, 1, &in->key.chain, in->key.seed, in->key.step, s->aux >> 1, iter, site, 0, 1, 1);
+        return (double)x;
+    }
     (normal ? lq_rand_normal : lq_rand_uniform)(&out, 1, &in->key.chain, in->key.seed,
                                                 in->key.step, s->aux >> 1, iter, site);
-    return out;
+    return single ? (double)single_of_random(out) : out;
 }
 
 /* Steps from the first one on level `changed` (or deeper) on; -1: all. */
@@ -212,8 +217,7 @@ static double run_body(const Interp *in, Body *b, int changed, const int64_t *at
         }
         case SC_READ: v[i] = read_element(s, at); break;
         case SC_RAND:
-            v[i] = draw(in, s, at);
-            if (b->single) v[i] = single_of_random(v[i], s->aux & 1);
+            v[i] = draw(in, s, b->single, at);
             continue;
         default:
             if (b->single) v[i] = op_value_single(s->op, (float)v[s->arg[0]], (float)v[s->arg[1]], (float)v[s->arg[2]]);

@@ -30,7 +30,7 @@ void ir_free(Ir *ir) {
     vec_free(&ir->dims);
     vec_free(&ir->index);
     vec_free(&ir->affs);
-    vec_free(&ir->consts);
+    vec_free(&ir->consts), vec_free(&ir->recipes), vec_free(&ir->settings);
     vec_free(&ir->loops);
     vec_free(&ir->slot_names);
     vec_free(&ir->draw_at);
@@ -244,6 +244,10 @@ Ref ir_const(Ir *ir, double v) {
     return node_intern(ir, (Proto){.n = {.op = SC_CONST, .val = v}});
 }
 
+Ref ir_const_by_recipe(Ir *ir, uint32_t recipe, double v) {
+    return node_intern(ir, (Proto){.n = {.op = SC_CONST, .val = v == 0 ? 0 : v, .aux = CONST_RECIPE + recipe}});
+}
+
 Ref ir_bool(Ir *ir, bool v) {
     return node_intern(ir, (Proto){.n = {.op = SC_CONST, .val = v, .boolean = 1, .aux = 1}});
 }
@@ -253,7 +257,7 @@ static bool op_is_boolean(Op op) {
 #define R 0
 #define B 1
 #define OP(id, name, arity, type, value, vm, cost) case SC_##id: return type;
-#include "ops.def"
+#include "../../runtime/ops.def"
 #undef OP
 #undef R
 #undef B
@@ -324,7 +328,7 @@ Ref ir_read(Ir *ir, Ref array, const Index *ix) {
     double v;
     bool zero_mode = false;
     for (int i = 0; i < rank; i++) zero_mode |= folded[i].mode == IX_ZERO || folded[i].mode == IX_ANTIPERIODIC;
-    if (a->op == AR_MAP && ir_is_const(ir, NARG(ir, array, 0), &v) && (!zero_mode || v == 0))
+    if (a->op == AR_MAP && ir_is_const(ir, NARG(ir, array, 0), NULL) && (!zero_mode || (ir_is_literal(ir, NARG(ir, array, 0), &v) && v == 0)))
         return negative ? ir_unary(ir, SC_NEG, NARG(ir, array, 0)) : NARG(ir, array, 0);
     /* An array of rank 0 with a body free of axes is read by using the body. */
     if (a->op == AR_MAP && rank == 0 && NODE(ir, NARG(ir, array, 0))->op == SC_READ)
@@ -348,16 +352,18 @@ Ref ir_input(Ir *ir, const char *name, int rank, const int64_t *dims, bool unifo
                                          .uniform = uniform, .boolean = boolean}, .dims = dims});
 }
 
-Ref ir_const_array(Ir *ir, int rank, const int64_t *dims, const double *data) {
+Ref ir_const_array(Ir *ir, int rank, const int64_t *dims, const double *data) { return ir_const_array_from(ir, rank, dims, data, 0); }
+
+Ref ir_const_array_from(Ir *ir, int rank, const int64_t *dims, const double *data, Ref source) {
     int64_t n = 1;
     for (int i = 0; i < rank; i++) n *= dims[i];
     for (int i = 0; i < ir->consts.n; i++)      /* the same data already there? */
-        if (ir->consts.data[i].n == n && memcmp(ir->consts.data[i].data, data, (size_t)n * 8) == 0)
+        if (ir->consts.data[i].n == n && ir->consts.data[i].source == source && memcmp(ir->consts.data[i].data, data, (size_t)n * 8) == 0)
             return node_intern(ir, (Proto){.n = {.op = AR_CONST, .rank = (uint8_t)rank, .aux = (uint32_t)i,
                                                  .uniform = 1}, .dims = dims});
     double *copy = arena_alloc(ir->arena, (size_t)n * sizeof *copy);
     memcpy(copy, data, (size_t)n * sizeof *copy);
-    ConstData c = {copy, n};
+    ConstData c = {copy, n, source};
     vec_push(&ir->consts, c);
     return node_intern(ir, (Proto){.n = {.op = AR_CONST, .rank = (uint8_t)rank, .aux = (uint32_t)ir->consts.n - 1,
                                          .uniform = 1}, .dims = dims});
@@ -465,7 +471,9 @@ bool ir_is_array(const Ir *ir, Ref r) { return NODE(ir, r)->op >= AR_INPUT; }
 
 bool ir_is_const(const Ir *ir, Ref r, double *v) {
     if (NODE(ir, r)->op != SC_CONST) return false;
-    if (v) *v = NODE(ir, r)->val;
+    if (!v) return true;
+    if (NODE(ir, r)->aux >= CONST_RECIPE) ir_fix((Ir *)ir, r);
+    *v = NODE(ir, r)->val;
     return true;
 }
 

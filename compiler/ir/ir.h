@@ -13,6 +13,7 @@
 #define LQFT_IR_H
 
 #include "../front/front.h"
+#include "../../runtime/run/program.h"       /* row_parts */
 
 typedef uint32_t Ref;                      /* a node; 0 is none */
 
@@ -20,7 +21,7 @@ typedef enum Op {
     /* scalar level, from ops.def: SC_ADD … SC_SELECT */
     SC_NONE = 0,
 #define OP(id, name, arity, type, value, vm, cost) SC_##id,
-#include "ops.def"
+#include "../../runtime/ops.def"
 #undef OP
     SC_CONST,    /* val */
     SC_IDX,      /* index 0, as a number */
@@ -82,7 +83,15 @@ typedef struct Node {
     double   val;
 } Node;
 
-typedef struct ConstData { const double *data; int64_t n; } ConstData;
+/* Where a constant comes from: a setting (the number of one, or -1), or an operation on constants. */
+typedef struct Recipe { int setting; Op op; int n; Ref args[3]; } Recipe;
+/* A number that the program can be given anew; dflt: computed from others, or 0; fixed: why it cannot
+ * have another value, or NULL. */
+typedef struct Setting { const char *name; double value; Ref dflt; Span at; const char *fixed; } Setting;
+enum { CONST_RECIPE = 2 };     /* SC_CONST: aux is 0 for a literal, 1 for a truth value, else this and the number of a recipe */
+
+/* source: the closed array that was computed, where it depends on settings or the seed (settings.c), or 0. */
+typedef struct ConstData { const double *data; int64_t n; Ref source; } ConstData;
 typedef struct LoopInfo { int64_t trip; Span at; } LoopInfo;
 
 typedef struct Ir {
@@ -93,6 +102,10 @@ typedef struct Ir {
     VEC(Affine *) affs;
     VEC(ConstData) consts;
     VEC(LoopInfo) loops;
+    VEC(Recipe)   recipes;
+    uint32_t     *recipe_table; int recipe_cap;
+    VEC(Setting)  settings;
+    const char   *fixing;           /* what is being decided, for Setting.fixed, or NULL */
     VEC(const char *) slot_names;   /* of AR_INPUT slots, for dumps */
     VEC(Span)     draw_at;          /* where each random draw stands in the source */
     Ref     *table;  uint32_t table_cap, table_n;
@@ -135,6 +148,8 @@ Ref  ir_read(Ir *ir, Ref array, const Index *ix);        /* rank(array) indices 
 Ref  ir_rand(Ir *ir, uint32_t draw, bool normal, Aff site, Aff iteration);
 Ref  ir_input(Ir *ir, const char *name, int rank, const int64_t *dims, bool uniform, bool boolean);
 Ref  ir_const_array(Ir *ir, int rank, const int64_t *dims, const double *data);
+/* The values of `source`, which depends on settings or the seed. */
+Ref  ir_const_array_from(Ir *ir, int rank, const int64_t *dims, const double *data, Ref source);
 Ref  ir_map(Ir *ir, int rank, const int64_t *dims, Ref body);
 Ref  ir_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body);
 
@@ -158,8 +173,25 @@ int64_t ir_elements(const Ir *ir, Ref array);            /* product of outer ext
 bool ir_is_array(const Ir *ir, Ref r);
 /* Least and greatest value of an affine form when axis i runs over 0 … dims[i]-1. */
 void ir_aff_range(const Ir *ir, Aff a, int ndims, const int64_t *dims, int64_t *lo, int64_t *hi);
+/* Asking for the value fixes the settings that it was computed from (settings.c). */
 bool ir_is_const(const Ir *ir, Ref r, double *v);
-static inline bool ir_is_zero(const Ir *ir, Ref r) { double v; return ir_is_const(ir, r, &v) && v == 0; }
+
+/* ==== settings.c: constants that a compiled program can be given anew ========= */
+
+bool ir_is_literal(const Ir *ir, Ref r, double *v);      /* a constant that depends on no setting */
+double ir_const_value(const Ir *ir, Ref r);              /* of a constant, now; nothing is fixed */
+const Recipe *ir_recipe(const Ir *ir, Ref r);            /* NULL: a literal, or no constant */
+Ref  ir_setting(Ir *ir, const char *name, double value, Ref dflt, Span at);
+/* An operation on constants, one of which has a recipe. */
+Ref  ir_const_computed(Ir *ir, Op op, int n, const Ref *args);
+void ir_fix(Ir *ir, Ref r);
+/* Does an array without inputs depend on settings, or on random numbers? */
+bool ir_is_variable(const Ir *ir, Ref array);
+/* Of a constant array: what it was computed from, or 0. */
+Ref  ir_source(const Ir *ir, Ref array);
+Ref  ir_const_by_recipe(Ir *ir, uint32_t recipe, double value);    /* ir.c, for settings.c */
+
+static inline bool ir_is_zero(const Ir *ir, Ref r) { double v; return ir_is_literal(ir, r, &v) && v == 0; }
 uint32_t ir_fresh(Ir *ir);                               /* a new free symbol */
 
 /* ==== calls.c: functions of whole arrays ===================================== */
@@ -192,6 +224,8 @@ void ir_rewrite_bodies(Ir *ir, int n, Ref *roots, Ref (*body)(Ir *ir, Ref body, 
 void ir_rewrite_arrays(Ir *ir, int n, Ref *roots, Ref (*array)(Ir *ir, Ref array));
 /* A node like r with other arguments and indices; a carry or loop of the given number. */
 Ref  ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop);
+/* A node like r with its arguments replaced, memo[a] for a. */
+Ref  ir_remade(Ir *ir, Ref r, const Ref *memo);
 /* Free symbols of a scalar expression, sorted; returns the count (<= cap). */
 int  ir_free_syms(const Ir *ir, Ref scalar, Sym *out, int cap);
 /* Calls f on every distinct node reachable from roots, arguments first. */
@@ -204,6 +238,14 @@ double ir_work(const Ir *ir, Ref r);
 
 /* Sums of products of arrays become contractions where that pays; for functions of one replica. */
 void ir_match_contractions(Ir *ir, int n, Ref *roots);
+
+/* ==== share.c ============================================================= */
+
+/* What an argument of a call holds anyway is read there, not computed again. */
+void ir_share_maps(Ir *ir, int n, Ref *roots);
+/* Does the read name each of the axes 0 … naxes-1 once, and nothing else?  order[i]: which one is
+ * its index i. */
+bool ir_read_order(const Ir *ir, Ref read, int naxes, int *order);
 
 /* ==== signs.c =============================================================== */
 
@@ -252,16 +294,16 @@ bool ir_holds_signs(const IrFunc *f, Ref array);
  * In a function that is `single`, arrays of rank >= 1 hold single precision numbers, all
  * but constants and uniform inputs; numbers (rank 0) are double.  What becomes an element
  * of such an array is rounded to it.  The body of a map of rank >= 1, and that of any
- * reduction, is evaluated in single precision: constants, indices, random numbers and what
- * is read are rounded, and so is the result of each operation; fma rounds once; the functions
+ * reduction, is evaluated in single precision: constants, indices, uniform random numbers and what
+ * is read are rounded, normal random numbers are those of single precision (philox.h), and so is the result of each operation; fma rounds once; the functions
  * of vmath_list.h have a text in single precision, others are the double ones, rounded.
  * Terms are accumulated in double precision. */
 
 static inline float single_of(double x) { return (float)x; }
 /* A uniform number stays below 1. */
-static inline float single_of_random(double x, bool normal) {
+static inline float single_of_random(double x) {
     float most = 0x1.fffffep-1f, s = (float)x;
-    return normal || s < most ? s : most;
+    return s < most ? s : most;
 }
 /* Are the elements of an array of this function single precision numbers? */
 static inline bool ir_is_single(const IrFunc *f, Ref array) {
@@ -285,19 +327,20 @@ const char *ir_verify(const IrFunc *f);
 /* ==== the order of reductions, part of the meaning ============================
  * The last axis, of extent n, is cut into reduce_parts(n) equal parts; each is
  * accumulated in order from the identity, and the parts are combined by halves:
- * part i with part i + 4, the results i with i + 2, then 0 with 1.  That is the row
+ * of eight, part i with part i + 4, the results i with i + 2, then 0 with 1.  That is the row
  * value, and with one reduced axis the result.  Otherwise rows are accumulated in
  * row-major order into the total of a band, from the identity: the first reduced
  * axis, of extent m, is cut into reduce_bands(m) equal bands.  The totals of the
  * bands are accumulated in order, from the identity.
  *
- * So a row is summed alike by one lane that goes along it and by eight that go along
+ * So a row is summed alike by one lane that goes along it and by lanes that go along
  * a part each; and bands can be summed by different threads.  Only extents matter. */
 
 enum { REDUCE_PARTS = 8, REDUCE_BANDS = 64, REDUCE_BAND_ROWS = 8 };
 
+/* Eight where that cuts n evenly, else four, else one. */
 static inline int64_t reduce_parts(int64_t n) {
-    return n % REDUCE_PARTS == 0 && n >= 2 * REDUCE_PARTS ? REDUCE_PARTS : 1;
+    return row_parts(n);
 }
 /* The largest power of two that cuts m evenly, into bands of at least eight rows. */
 static inline int64_t reduce_bands(int64_t m) {

@@ -266,7 +266,7 @@ static Ref expand(Local *w, Ref r, Ref *memo, int limit, int depth) {
 typedef enum AxisKind { AXIS_LINE, AXIS_RING } AxisKind;
 
 /* How the axes of q follow those of a term. */
-typedef struct Shape {
+typedef struct LocalShape {
     bool    smooth[IR_MAX_RANK];     /* by axis of q: a term beyond the ends is the same expression */
     int     nred;
     int64_t dims[IR_MAX_RANK];
@@ -276,9 +276,9 @@ typedef struct Shape {
     int     nreads;
     Ref     read[MAX_READS];
     int64_t k[MAX_READS][IR_MAX_RANK];
-} Shape;
+} LocalShape;
 
-static void find_reads(Local *w, Ref r, Shape *s, uint8_t *seen, int depth) {
+static void find_reads(Local *w, Ref r, LocalShape *s, uint8_t *seen, int depth) {
     const Ir *ir = w->ir;
     if (seen[r] || ir_is_array(ir, r) || w->why) return;
     seen[r] = 1;
@@ -290,7 +290,7 @@ static void find_reads(Local *w, Ref r, Shape *s, uint8_t *seen, int depth) {
     for (uint32_t i = 0; i < NODE(ir, r)->nargs; i++) find_reads(w, NARG(ir, r, (int)i), s, seen, depth + 1);
 }
 
-static bool shape_of_read(Local *w, Shape *s, int number, int64_t *k) {
+static bool shape_of_read(Local *w, LocalShape *s, int number, int64_t *k) {
     const Ir *ir = w->ir;
     Ref r = s->read[number];
     for (int d = 0; d < w->rank; d++) {
@@ -315,8 +315,8 @@ static bool shape_of_read(Local *w, Shape *s, int number, int64_t *k) {
     return true;
 }
 
-static bool shape_of_term(Local *w, Ref body, int nred, const int64_t *dims, Shape *s) {
-    *s = (Shape){.nred = nred};
+static bool shape_of_term(Local *w, Ref body, int nred, const int64_t *dims, LocalShape *s) {
+    *s = (LocalShape){.nred = nred};
     if (nred) memcpy(s->dims, dims, (size_t)nred * sizeof *dims);
     uint8_t *seen = lq_alloc((size_t)w->ir->nodes.n);
     memset(seen, 0, (size_t)w->ir->nodes.n);
@@ -332,7 +332,7 @@ static bool shape_of_term(Local *w, Ref body, int nred, const int64_t *dims, Sha
 }
 
 /* Do two reads of a term take the same element along the axes that it follows? */
-static bool same_offset(const Local *w, const Shape *s, int a, int b) {
+static bool same_offset(const Local *w, const LocalShape *s, int a, int b) {
     for (int d = 0; d < w->rank; d++)
         if (s->axis[d] >= 0 && s->k[a][d] != s->k[b][d]) return false;
     return true;
@@ -343,7 +343,7 @@ static bool same_offset(const Local *w, const Shape *s, int a, int b) {
 /* The terms y = u - k of one offset: where y[axis] is u - k + turn*extent. */
 typedef struct Visit {
     Local *w;
-    const Shape *s;
+    const LocalShape *s;
     int   offset;                    /* number of a read with this offset */
     int64_t turn[IR_MAX_RANK];       /* by axis of q */
     bool  changed;                   /* with v in place of q at u */
@@ -489,7 +489,7 @@ static Ref all_turns(Visit *x, Ref body, int d) {
     return sum;
 }
 
-static void scan_ring(const Local *w, const Shape *s, Ref r, int axis, int64_t n, uint8_t *seen, bool *smooth) {
+static void scan_ring(const Local *w, const LocalShape *s, Ref r, int axis, int64_t n, uint8_t *seen, bool *smooth) {
     const Ir *ir = w->ir;
     if (!*smooth || seen[r] || ir_is_array(ir, r)) return;
     seen[r] = 1;
@@ -506,7 +506,7 @@ static void scan_ring(const Local *w, const Shape *s, Ref r, int axis, int64_t n
 
 /* Where nothing but periodic reads follows an axis, a term a whole extent away is the same
  * expression: one case instead of two with a condition. */
-static bool is_smooth_ring(const Local *w, const Shape *s, Ref body, int d) {
+static bool is_smooth_ring(const Local *w, const LocalShape *s, Ref body, int d) {
     if (s->axis[d] < 0 || s->kind[d] != AXIS_RING || s->sign[d]) return false;
     bool smooth = true;
     uint8_t *seen = lq_alloc((size_t)w->ir->nodes.n);
@@ -517,7 +517,7 @@ static bool is_smooth_ring(const Local *w, const Shape *s, Ref body, int d) {
 }
 
 /* Plain reads of the axes that turn smoothly become periodic ones. */
-static Ref make_rings(Local *w, const Shape *s, Ref body, const bool *smooth) {
+static Ref make_rings(Local *w, const LocalShape *s, Ref body, const bool *smooth) {
     Place p = {.n = 0};
     for (int d = 0; d < w->rank; d++) {
         if (!smooth[d]) continue;
@@ -529,7 +529,7 @@ static Ref make_rings(Local *w, const Shape *s, Ref body, const bool *smooth) {
 
 static Ref term_difference(Local *w, int number) {
     Ir *ir = w->ir;
-    Shape s;
+    LocalShape s;
     Ref body = expanded(w, w->term[number].body, 0);
     int nred = w->term[number].nred;
     if (w->why || !shape_of_term(w, body, nred, w->term[number].dims, &s)) return 0;
@@ -585,7 +585,7 @@ Ref ir_difference(Ir *ir, Ref S, Ref q, Ref v, LocalError *err) {
 typedef struct Conflict { int64_t d[IR_MAX_RANK]; bool ring[IR_MAX_RANK]; } Conflict;
 typedef VEC(Conflict) Conflicts;
 
-static void add_conflicts(Local *w, const Shape *s, Conflicts *out) {
+static void add_conflicts(Local *w, const LocalShape *s, Conflicts *out) {
     for (int i = 0; i < s->nreads; i++)
         for (int j = 0; j < s->nreads; j++) {
             Conflict c = {{0}, {0}};
@@ -652,7 +652,7 @@ bool ir_colouring(Ir *ir, Ref S, Ref q, int64_t *a, int64_t *m, LocalError *err)
     Conflicts conflicts = {0};
     collect(&w, S, ir_const(ir, 1), 0);
     for (int i = 0; i < w.nterms && !w.why; i++) {
-        Shape s;
+        LocalShape s;
         Ref body = expanded(&w, w.term[i].body, 0);
         if (!w.why && shape_of_term(&w, body, w.term[i].nred, w.term[i].dims, &s)) add_conflicts(&w, &s, &conflicts);
     }

@@ -79,22 +79,11 @@ static void decide(Merge *m) {
 
 static Ref remake(Merge *m, Ref r) {
     Ir *ir = m->ir;
-    Node n = *NODE(ir, r);
-    if (n.op == SC_READ) {
+    if (NODE(ir, r)->op == SC_READ) {
         Ref a = NARG(ir, r, 0);
         if (NODE(ir, a)->op == AR_MAP && m->by[a].array && m->by[a].read == r) return m->memo[NARG(ir, a, 0)];
     }
-    Ref few[8], *args = n.nargs > 8 ? lq_alloc(n.nargs * sizeof *args) : few;
-    bool changed = false;
-    for (uint32_t i = 0; i < n.nargs; i++) {
-        args[i] = m->memo[NARG(ir, r, (int)i)];
-        changed |= args[i] != NARG(ir, r, (int)i);
-    }
-    Index ix[IR_MAX_RANK];
-    for (int i = 0; i < n.nidx; i++) ix[i] = *NIDX(ir, r, i);
-    Ref out = changed ? ir_remake(ir, r, args, ix, n.aux) : r;
-    if (args != few) free(args);
-    return out;
+    return ir_remade(ir, r, m->memo);
 }
 
 void ir_merge_maps(Ir *ir, int n, Ref *roots) {

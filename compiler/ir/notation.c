@@ -332,7 +332,7 @@ static void collect_factors(const Notation *n, Product *p, Ref r, bool under)
         collect_factors(n, p, NARG(ir, r, 1), !under);
         break;
     case SC_POW:
-        if (ir_is_const(ir, NARG(ir, r, 1), &e) && e == floor(e) && e > 0 && e < 64)
+        if (ir_is_literal(ir, NARG(ir, r, 1), &e) && e == floor(e) && e > 0 && e < 64)
             add_factor(p, NARG(ir, r, 0), (int)e, under);
         else add_factor(p, r, 1, under);
         break;
@@ -553,7 +553,7 @@ static int render_multiplicative(Notation *n, Ref r, Env env, Text *out)
 {
     double e;
     if (NODE(n->ir, r)->op == SC_POW &&
-        !(ir_is_const(n->ir, NARG(n->ir, r, 1), &e) && e == floor(e) && e > 1 && e < 64))
+        !(ir_is_literal(n->ir, NARG(n->ir, r, 1), &e) && e == floor(e) && e > 1 && e < 64))
         return render_power(n, r, env, out);
     return render_sum(n, r, env, out);
 }

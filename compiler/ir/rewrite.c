@@ -112,6 +112,21 @@ Ref ir_remake(Ir *ir, Ref r, const Ref *args, const Index *ix, uint32_t loop) {
     }
 }
 
+Ref ir_remade(Ir *ir, Ref r, const Ref *memo) {
+    Node n = *NODE(ir, r);
+    Ref few[8], *args = n.nargs > 8 ? lq_alloc(n.nargs * sizeof *args) : few;
+    bool changed = false;
+    for (uint32_t i = 0; i < n.nargs; i++) {
+        args[i] = memo[NARG(ir, r, (int)i)];
+        changed |= args[i] != NARG(ir, r, (int)i);
+    }
+    Index ix[IR_MAX_RANK];
+    for (int i = 0; i < n.nidx; i++) ix[i] = *NIDX(ir, r, i);
+    Ref out = changed ? ir_remake(ir, r, args, ix, n.aux) : r;
+    if (args != few) free(args);
+    return out;
+}
+
 static Ref rebuild_node(Rebuild *b, Ref r) {
     Ir *ir = b->ir;
     Node n = *NODE(ir, r);

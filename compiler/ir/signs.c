@@ -24,6 +24,7 @@ static void owe(Duties *d, Ref r) {
 
 static bool constant_signs(const Ir *ir, Ref r) {
     const ConstData *c = &ir->consts.data[NODE(ir, r)->aux];
+    if (c->source) return false;
     for (int64_t i = 0; i < c->n; i++)
         if (fabs(c->data[i]) != 1) return false;
     return true;
@@ -54,7 +55,7 @@ static bool never_zero(const Ir *ir, Ref r) {
     double c;
     if (NODE(ir, r)->op != SC_ADD) return false;
     for (int i = 0; i < 2; i++)
-        if (ir_is_const(ir, NARG(ir, r, i), &c) && c != floor(c) && fabs(c) < 1 && NODE(ir, NARG(ir, r, 1 - i))->op == SC_SIGN) return true;
+        if (ir_is_literal(ir, NARG(ir, r, i), &c) && c != floor(c) && fabs(c) < 1 && NODE(ir, NARG(ir, r, 1 - i))->op == SC_SIGN) return true;
     return false;
 }
 
@@ -63,7 +64,7 @@ static bool discharge(Duties *d, Ref r) {
     const Ir *ir = d->ir;
     const Node *n = NODE(ir, r);
     switch (n->op) {
-    case SC_CONST: return fabs(n->val) == 1;
+    case SC_CONST: return ir_is_literal(ir, r, NULL) && fabs(n->val) == 1;
     case AR_CONST: return constant_signs(ir, r);
     case SC_READ: return read_signs(d, r);
     case SC_SELECT: owe(d, NARG(ir, r, 1)), owe(d, NARG(ir, r, 2)); return true;

@@ -12,7 +12,7 @@
 
 static bool is(const Ir *ir, Ref r, double v) {
     double c;
-    return ir_is_const(ir, r, &c) && c == v;
+    return ir_is_literal(ir, r, &c) && c == v;
 }
 
 static Op op_of(const Ir *ir, Ref r) { return (Op)NODE(ir, r)->op; }
@@ -36,7 +36,6 @@ static Ref simplify_sub(Ir *ir, Ref a, Ref b) {
 }
 
 static Ref simplify_mul(Ir *ir, Ref a, Ref b) {
-    double c, d;
     if (is(ir, b, 0) || is(ir, b, 1) || is(ir, b, -1)) { Ref t = a; a = b; b = t; }
     if (is(ir, a, 0)) return a;
     if (is(ir, a, 1)) return b;
@@ -44,9 +43,9 @@ static Ref simplify_mul(Ir *ir, Ref a, Ref b) {
     if (a == b && op_of(ir, a) == SC_SQRT) return NARG(ir, a, 0);      /* |z|^2 has no root in it */
     if (op_of(ir, a) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, NARG(ir, a, 0), b));
     if (op_of(ir, b) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_MUL, a, NARG(ir, b, 0)));
-    if (ir_is_const(ir, b, NULL)) return ir_binary(ir, SC_MUL, b, a);
-    if (ir_is_const(ir, a, &c) && op_of(ir, b) == SC_MUL && ir_is_const(ir, NARG(ir, b, 0), &d))
-        return ir_binary(ir, SC_MUL, ir_const(ir, c * d), NARG(ir, b, 1));
+    if (ir_is_const(ir, b, NULL) && !ir_is_const(ir, a, NULL)) return ir_binary(ir, SC_MUL, b, a);
+    if (ir_is_const(ir, a, NULL) && op_of(ir, b) == SC_MUL && ir_is_const(ir, NARG(ir, b, 0), NULL))
+        return ir_binary(ir, SC_MUL, ir_binary(ir, SC_MUL, a, NARG(ir, b, 0)), NARG(ir, b, 1));
     return a > b && !ir_is_const(ir, a, NULL) ? ir_binary(ir, SC_MUL, b, a) : 0;
 }
 
@@ -54,17 +53,17 @@ static Ref simplify_div(Ir *ir, Ref a, Ref b) {
     double c;
     if (is(ir, b, 1)) return a;
     if (is(ir, a, 0)) return a;
-    if (ir_is_const(ir, b, &c) && c != 0 && isnormal(1 / c)) return ir_binary(ir, SC_MUL, ir_const(ir, 1 / c), a);
+    if (ir_is_literal(ir, b, &c) && c != 0 && isnormal(1 / c)) return ir_binary(ir, SC_MUL, ir_const(ir, 1 / c), a);
+    if (ir_recipe(ir, b)) return ir_binary(ir, SC_MUL, ir_const_computed(ir, SC_DIV, 2, (Ref[]){ir_const(ir, 1), b}), a);
     if (op_of(ir, a) == SC_NEG) return ir_unary(ir, SC_NEG, ir_binary(ir, SC_DIV, NARG(ir, a, 0), b));
     return 0;
 }
 
 static Ref simplify_neg(Ir *ir, Ref a) {
-    double c;
     if (op_of(ir, a) == SC_NEG) return NARG(ir, a, 0);
     if (op_of(ir, a) == SC_SUB) return ir_binary(ir, SC_SUB, NARG(ir, a, 1), NARG(ir, a, 0));
-    if (op_of(ir, a) == SC_MUL && ir_is_const(ir, NARG(ir, a, 0), &c))
-        return ir_binary(ir, SC_MUL, ir_const(ir, -c), NARG(ir, a, 1));
+    if (op_of(ir, a) == SC_MUL && ir_is_const(ir, NARG(ir, a, 0), NULL))
+        return ir_binary(ir, SC_MUL, ir_unary(ir, SC_NEG, NARG(ir, a, 0)), NARG(ir, a, 1));
     return 0;
 }
 
@@ -139,15 +138,7 @@ static Ref simplify_parity(Ir *ir, Op op, Ref a, bool odd) {
     return odd ? ir_unary(ir, SC_NEG, turned) : turned;
 }
 
-Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
-    double v[3] = {0};
-    bool all = true;
-    for (int i = 0; i < n && i < 3; i++) all &= ir_is_const(ir, args[i], &v[i]);
-    if (all && op < SC_CONST) {
-        double value = op_value(op, v[0], v[1], v[2]);
-        bool truth = (op >= SC_LT && op <= SC_NOT) || (op == SC_SELECT && NODE(ir, args[1])->boolean);
-        return truth ? ir_bool(ir, value != 0) : ir_const(ir, value);
-    }
+static Ref identity(Ir *ir, Op op, const Ref *args) {
     switch (op) {
     case SC_ADD: return simplify_add(ir, args[0], args[1]);
     case SC_SUB: return simplify_sub(ir, args[0], args[1]);
@@ -165,20 +156,41 @@ Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
     case SC_SIN: case SC_TAN: case SC_ASIN: case SC_ATAN: case SC_SINH: case SC_TANH: case SC_ASINH: case SC_ATANH: case SC_ERF:
         return simplify_parity(ir, op, args[0], true);
     case SC_FMA:
-        if (ir_is_const(ir, args[0], NULL) && ir_is_const(ir, args[1], NULL))
-            return ir_binary(ir, SC_ADD, ir_const(ir, v[0] * v[1]), args[2]);
+        if (ir_is_const(ir, args[0], NULL) && ir_is_const(ir, args[1], NULL) && !ir_is_const(ir, args[2], NULL))
+            return ir_binary(ir, SC_ADD, ir_binary(ir, SC_MUL, args[0], args[1]), args[2]);
         return is(ir, args[2], 0) ? ir_binary(ir, SC_MUL, args[0], args[1]) : 0;
     default: return 0;
     }
 }
 
+/* An operation on constants: one too.  A truth value that depends on settings fixes them. */
+static Ref fold(Ir *ir, Op op, int n, const Ref *args) {
+    double v[3] = {0};
+    bool literal = true, truth = (op >= SC_LT && op <= SC_NOT) || (op == SC_SELECT && NODE(ir, args[1])->boolean);
+    for (int i = 0; i < n && i < 3; i++) literal &= ir_recipe(ir, args[i]) == NULL;
+    if (!literal && !truth && op != SC_SELECT) {
+        Ref simpler = op == SC_ADD || op == SC_SUB || op == SC_MUL || op == SC_FMA ? identity(ir, op, args) : 0;
+        return simpler ? simpler : ir_const_computed(ir, op, n, args);
+    }
+    if (op == SC_SELECT) return ir_is_const(ir, args[0], &v[0]) && v[0] != 0 ? args[1] : args[2];
+    for (int i = 0; i < n && i < 3; i++) (void)ir_is_const(ir, args[i], &v[i]);
+    double value = op_value(op, v[0], v[1], v[2]);
+    return truth ? ir_bool(ir, value != 0) : ir_const(ir, value);
+}
+
+Ref simplify_node(Ir *ir, Op op, int n, const Ref *args) {
+    bool all = op < SC_CONST;
+    for (int i = 0; i < n && i < 3; i++) all &= ir_is_const(ir, args[i], NULL);
+    return all ? fold(ir, op, n, args) : identity(ir, op, args);
+}
 /* ---- reductions ------------------------------------------------------------------------ */
 
-static Ref reduce_constant(Ir *ir, Op op, int rank, int nred, const int64_t *dims, double v) {
-    double count = 1;
+static Ref reduce_constant(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref c) {
+    double count = 1, v;
     for (int i = 0; i < nred; i++) count *= (double)dims[rank + i];
-    double total = op == SC_ADD ? v * count : op == SC_MUL ? pow(v, count) : v;
-    return ir_map(ir, rank, dims, ir_const(ir, total));
+    Ref total = op == SC_ADD ? ir_binary(ir, SC_MUL, c, ir_const(ir, count)) : c;
+    if (op == SC_MUL) total = ir_is_const(ir, c, &v) ? ir_const(ir, pow(v, count)) : c;
+    return ir_map(ir, rank, dims, total);
 }
 
 /* The first equation IDX(a) == IDX(b) of a conjunction that fixes a reduced axis with
@@ -272,9 +284,26 @@ static Ref reduce_one_point(Ir *ir, int rank, int nred, const int64_t *dims, Ref
     return ir_reduce(ir, SC_ADD, rank, nred - 1, inner, ir_subst_syms(ir, term, n + 1, syms, by));
 }
 
+/* A reduced axis with one point is left out. */
+static Ref reduce_one_term(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body) {
+    int64_t left[IR_MAX_RANK];
+    Sym syms[IR_MAX_RANK];
+    Aff by[IR_MAX_RANK];
+    int n = 0, m = 0;
+    for (int i = 0; i < rank + nred; i++) {
+        bool out = i >= rank && dims[i] == 1;
+        syms[n] = (Sym)i, by[n++] = out ? aff_const(ir, 0) : aff_sym(ir, (Sym)m);
+        if (!out) left[m++] = dims[i];
+    }
+    if (m == n || NODE(ir, body)->boolean) return 0;
+    body = ir_subst_syms(ir, body, n, syms, by);
+    return m == rank ? ir_map(ir, rank, left, body) : ir_reduce(ir, op, rank, m - rank, left, body);
+}
+
 Ref simplify_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref body) {
-    double v;
-    if (ir_is_const(ir, body, &v)) return reduce_constant(ir, op, rank, nred, dims, v);
+    Ref one = reduce_one_term(ir, op, rank, nred, dims, body);
+    if (one) return one;
+    if (ir_is_const(ir, body, NULL)) return reduce_constant(ir, op, rank, nred, dims, body);
     if (op == SC_ADD) return reduce_one_point(ir, rank, nred, dims, body);
     return 0;
 }
@@ -283,7 +312,7 @@ Ref simplify_reduce(Ir *ir, Op op, int rank, int nred, const int64_t *dims, Ref 
 
 /* A term: c times a product of factors.  First come those that are the same at all points
  * ("fixed"): with c they are its coefficient, found once and not at every point. */
-typedef struct Term { double c; int first, n; int nfixed; } Term;   /* nfixed: the first of them, fixed */
+typedef struct Term { Ref c; int first, n; int nfixed; } Term;   /* c: a constant, 0 when the term was taken; nfixed: the first of them, fixed */
 
 typedef struct Normal {
     Ir  *ir;
@@ -332,14 +361,13 @@ static bool is_sum(Op op) { return op == SC_ADD || op == SC_SUB || op == SC_NEG 
 /* Used by nobody else, so that it may be taken apart. */
 static bool is_open(const Normal *w, Ref r) { return (int)r < w->limit && w->uses[r] == 1; }
 
-typedef struct Factors { double c; int n; Ref f[MAX_FACTORS]; } Factors;
+typedef struct Factors { Ref c; int n; Ref f[MAX_FACTORS]; } Factors;
 
 /* The factors of a product below r; false: too many. */
 static bool collect_factors(Normal *w, Factors *p, Ref r) {
     Ir *ir = w->ir;
-    double k;
-    if (ir_is_const(ir, r, &k)) { p->c *= k; return true; }
-    if (op_of(ir, r) == SC_NEG) { p->c = -p->c; return collect_factors(w, p, NARG(ir, r, 0)); }
+    if (ir_is_const(ir, r, NULL)) { p->c = ir_binary(ir, SC_MUL, p->c, r); return true; }
+    if (op_of(ir, r) == SC_NEG) { p->c = ir_unary(ir, SC_NEG, p->c); return collect_factors(w, p, NARG(ir, r, 0)); }
     if (op_of(ir, r) == SC_MUL) return collect_factors(w, p, NARG(ir, r, 0)) && collect_factors(w, p, NARG(ir, r, 1));
     if (p->n == MAX_FACTORS) return false;
     p->f[p->n++] = r;
@@ -353,6 +381,7 @@ static bool is_turn_sign(const Ir *ir, Ref f) {
     Ref array = NARG(ir, f, 0);
     if (op_of(ir, array) != AR_CONST) return false;
     const ConstData *c = &ir->consts.data[NODE(ir, array)->aux];
+    if (c->source) return false;
     for (int64_t i = 0; i < c->n; i++)
         if (c->data[i] != 1) return false;
     return true;
@@ -387,15 +416,14 @@ static void fold_signs(Ir *ir, Sum *s, Term *t) {
     }
 }
 
-static void collect(Normal *w, Sum *s, Ref r, double c, bool top);
+static void collect(Normal *w, Sum *s, Ref r, Ref c, bool top);
 
 /* A term with these factors, normalised, and those of another term. */
-static void push_term(Normal *w, Sum *s, const Factors *p, double c, const Ref *more, int nmore) {
-    Term t = {c * p->c, s->factors.n, 0, 0};
-    double k;
+static void push_term(Normal *w, Sum *s, const Factors *p, Ref c, const Ref *more, int nmore) {
+    Term t = {ir_binary(w->ir, SC_MUL, c, p->c), s->factors.n, 0, 0};
     for (int i = 0; i < p->n; i++) {
         Ref done = normalize(w, p->f[i]);
-        if (ir_is_const(w->ir, done, &k)) t.c *= k;
+        if (ir_is_const(w->ir, done, NULL)) t.c = ir_binary(w->ir, SC_MUL, t.c, done);
         else vec_push(&s->factors, done);
     }
     for (int i = 0; i < nmore; i++) vec_push(&s->factors, more[i]);
@@ -407,7 +435,7 @@ static void push_term(Normal *w, Sum *s, const Factors *p, double c, const Ref *
 
 /* Where a product holds one sum that nobody else uses, its terms become terms here: the
  * coefficients of both meet, and common factors are taken out again afterwards. */
-static bool spread(Normal *w, Sum *s, Factors *p, double c) {
+static bool spread(Normal *w, Sum *s, Factors *p, Ref c) {
     int at = -1;
     for (int i = 0; i < p->n; i++) {
         if (!is_sum(op_of(w->ir, p->f[i])) || !is_open(w, p->f[i]) || is_fixed(w->ir, p->f[i], LOOK)) continue;
@@ -416,13 +444,13 @@ static bool spread(Normal *w, Sum *s, Factors *p, double c) {
     }
     if (at < 0) return false;
     Sum inner = {0};
-    collect(w, &inner, p->f[at], 1, true);
+    collect(w, &inner, p->f[at], ir_const(w->ir, 1), true);
     bool few = inner.terms.n <= MAX_SPREAD && s->terms.n + inner.terms.n < MAX_TERMS;
     if (few) {
         p->f[at] = p->f[--p->n];
         for (int i = 0; i < inner.terms.n; i++) {
             const Term *t = &inner.terms.data[i];
-            push_term(w, s, p, c * t->c, inner.factors.data + t->first, t->n);
+            push_term(w, s, p, ir_binary(w->ir, SC_MUL, c, t->c), inner.factors.data + t->first, t->n);
         }
     }
     vec_free(&inner.terms);
@@ -430,26 +458,34 @@ static bool spread(Normal *w, Sum *s, Factors *p, double c) {
     return few;
 }
 
-static void collect_product(Normal *w, Sum *s, Ref a, Ref b, Ref whole, double c) {
-    Factors p = {.c = 1};
+/* The two sides of a product that has too many factors: each is normalised by itself. */
+static Factors two_sides(Ir *ir, Ref a, Ref b) {
+    Factors p = {.c = ir_const(ir, 1), .n = 2};
+    for (; !b && op_of(ir, a) == SC_NEG; a = NARG(ir, a, 0)) p.c = ir_unary(ir, SC_NEG, p.c);
+    p.f[0] = b ? a : NARG(ir, a, 0), p.f[1] = b ? b : NARG(ir, a, 1);
+    return p;
+}
+
+static void collect_product(Normal *w, Sum *s, Ref a, Ref b, Ref c) {
+    Factors p = {.c = ir_const(w->ir, 1)};
     bool good = collect_factors(w, &p, a) && (!b || collect_factors(w, &p, b));
     if (good && spread(w, s, &p, c)) return;
-    if (!good) p = (Factors){.c = 1, .n = 1, .f = {whole}};
+    if (!good) p = two_sides(w->ir, a, b);
     push_term(w, s, &p, c, NULL, 0);
 }
 
-static void collect(Normal *w, Sum *s, Ref r, double c, bool top) {
+static void collect(Normal *w, Sum *s, Ref r, Ref c, bool top) {
     Ir *ir = w->ir;
     Op op = op_of(ir, r);
     bool open = top || is_open(w, r);
     if (is_sum(op) && open && s->terms.n < MAX_TERMS) {
-        if (op == SC_FMA) collect_product(w, s, NARG(ir, r, 0), NARG(ir, r, 1), r, c);
-        else collect(w, s, NARG(ir, r, 0), op == SC_NEG ? -c : c, false);
-        if (op != SC_NEG) collect(w, s, NARG(ir, r, op == SC_FMA ? 2 : 1), op == SC_SUB ? -c : c, false);
+        if (op == SC_FMA) collect_product(w, s, NARG(ir, r, 0), NARG(ir, r, 1), c);
+        else collect(w, s, NARG(ir, r, 0), op == SC_NEG ? ir_unary(ir, SC_NEG, c) : c, false);
+        if (op != SC_NEG) collect(w, s, NARG(ir, r, op == SC_FMA ? 2 : 1), op == SC_SUB ? ir_unary(ir, SC_NEG, c) : c, false);
         return;
     }
-    if (op == SC_MUL || op == SC_CONST || op == SC_NEG) collect_product(w, s, r, 0, r, c);
-    else push_term(w, s, &(Factors){.c = 1, .n = 1, .f = {r}}, c, NULL, 0);
+    if (op == SC_MUL || op == SC_CONST || op == SC_NEG) collect_product(w, s, r, 0, c);
+    else push_term(w, s, &(Factors){.c = ir_const(ir, 1), .n = 1, .f = {r}}, c, NULL, 0);
 }
 
 static bool same_factors(const Sum *s, const Term *a, const Term *b) {
@@ -457,17 +493,17 @@ static bool same_factors(const Sum *s, const Term *a, const Term *b) {
                                   (size_t)a->n * sizeof(Ref)) == 0);
 }
 
-static void merge_like_terms(Sum *s) {
+static void merge_like_terms(Ir *ir, Sum *s) {
     int n = 0;
     for (int i = 0; i < s->terms.n; i++) {
         int j = 0;
         while (j < n && !same_factors(s, &s->terms.data[j], &s->terms.data[i])) j++;
-        if (j < n) s->terms.data[j].c += s->terms.data[i].c;
+        if (j < n) s->terms.data[j].c = ir_binary(ir, SC_ADD, s->terms.data[j].c, s->terms.data[i].c);
         else s->terms.data[n++] = s->terms.data[i];
     }
     int kept = 0;
     for (int i = 0; i < n; i++)
-        if (s->terms.data[i].c != 0) s->terms.data[kept++] = s->terms.data[i];
+        if (!is(ir, s->terms.data[i].c, 0)) s->terms.data[kept++] = s->terms.data[i];
     s->terms.n = kept;
 }
 
@@ -485,27 +521,26 @@ static Ref product(Normal *w, const Ref *f, int n) {
 }
 
 /* acc + c*x as a fused multiply-add, for c = ±1 splitting the product x itself. */
-static Ref add_term(Normal *w, Ref acc, double c, Ref x) {
+static Ref add_term(Normal *w, Ref acc, Ref c, Ref x) {
     Ir *ir = w->ir;
-    double k;
-    if (ir_is_const(ir, x, &k)) x = ir_const(ir, 1), c *= k;
-    if (is(ir, x, 1)) return acc ? ir_binary(ir, SC_ADD, acc, ir_const(ir, c)) : ir_const(ir, c);
-    if (!acc) return ir_binary(ir, SC_MUL, ir_const(ir, c), x);
-    if (fabs(c) != 1) return ir_fma(ir, ir_const(ir, c), x, acc);
+    if (ir_is_const(ir, x, NULL)) c = ir_binary(ir, SC_MUL, c, x), x = ir_const(ir, 1);
+    if (is(ir, x, 1)) return acc ? ir_binary(ir, SC_ADD, acc, c) : c;
+    if (!acc) return ir_binary(ir, SC_MUL, c, x);
+    if (!is(ir, c, 1) && !is(ir, c, -1)) return ir_fma(ir, c, x, acc);
     if (op_of(ir, x) == SC_MUL) {
         Ref a = NARG(ir, x, 0), b = NARG(ir, x, 1);
-        return ir_fma(ir, c < 0 ? ir_unary(ir, SC_NEG, a) : a, b, acc);
+        return ir_fma(ir, is(ir, c, -1) ? ir_unary(ir, SC_NEG, a) : a, b, acc);
     }
-    return ir_binary(ir, c < 0 ? SC_SUB : SC_ADD, acc, x);
+    return ir_binary(ir, is(ir, c, -1) ? SC_SUB : SC_ADD, acc, x);
 }
 
 /* acc + c times the factors; what is the same at all points is multiplied first. */
-static Ref add_product(Normal *w, Ref acc, double c, const Ref *f, int n) {
+static Ref add_product(Normal *w, Ref acc, Ref c, const Ref *f, int n) {
     Ir *ir = w->ir;
     int fixed = 0;
     while (fixed < n && is_fixed(ir, f[fixed], LOOK)) fixed++;
     if (fixed == 0 || fixed == n) return add_term(w, acc, c, product(w, f, n));
-    Ref a = ir_binary(ir, SC_MUL, ir_const(ir, c), product(w, f, fixed)), b = product(w, f + fixed, n - fixed);
+    Ref a = ir_binary(ir, SC_MUL, c, product(w, f, fixed)), b = product(w, f + fixed, n - fixed);
     return acc ? ir_fma(ir, a, b, acc) : ir_binary(ir, SC_MUL, a, b);
 }
 
@@ -530,8 +565,8 @@ static Ref most_common_factor(const Sum *s, const Term *t, int n) {
 }
 
 /* Do two terms have the same coefficient, but for the sign? */
-static bool same_coefficient(const Sum *s, const Term *a, const Term *b) {
-    if (fabs(a->c) != fabs(b->c) || a->nfixed != b->nfixed) return false;
+static bool same_coefficient(Ir *ir, const Sum *s, const Term *a, const Term *b) {
+    if ((a->c != b->c && a->c != ir_unary(ir, SC_NEG, b->c)) || a->nfixed != b->nfixed) return false;
     for (int i = 0; i < a->nfixed; i++)
         if (s->factors.data[a->first + i] != s->factors.data[b->first + i]) return false;
     return true;
@@ -544,20 +579,20 @@ static Ref add_group(Normal *w, Sum *s, Term *t, int n, int i, Ref acc) {
     Term first = t[i];
     Ref group = 0;
     for (int j = i; j < n; j++) {
-        if (t[j].c == 0 || !same_coefficient(s, &first, &t[j])) continue;
+        if (!t[j].c || !same_coefficient(ir, s, &first, &t[j])) continue;
         const Ref *f = s->factors.data + t[j].first + first.nfixed;
-        group = add_term(w, group, t[j].c == first.c ? 1 : -1, product(w, f, t[j].n - first.nfixed));
+        group = add_term(w, group, ir_const(ir, t[j].c == first.c ? 1 : -1), product(w, f, t[j].n - first.nfixed));
         t[j].c = 0;
     }
-    Ref c = ir_const(ir, first.c);
+    Ref c = first.c;
     if (first.nfixed) c = ir_binary(ir, SC_MUL, c, product(w, s->factors.data + first.first, first.nfixed));
     return acc ? ir_fma(ir, c, group, acc) : ir_binary(ir, SC_MUL, c, group);
 }
 
 /* A term that costs no multiplication begins the sum, the others are multiplied and added. */
-static void begin_with_plain_term(Term *t, int n) {
+static void begin_with_plain_term(const Ir *ir, Term *t, int n) {
     for (int i = 0; i < n; i++) {
-        if (t[i].n != t[i].nfixed && !(t[i].c == 1 && t[i].n == 1)) continue;
+        if (t[i].n != t[i].nfixed && !(is(ir, t[i].c, 1) && t[i].n == 1)) continue;
         Term first = t[i];
         memmove(t + 1, t, (size_t)i * sizeof *t);
         t[0] = first;
@@ -566,12 +601,12 @@ static void begin_with_plain_term(Term *t, int n) {
 }
 
 static Ref plain_sum(Normal *w, Sum *s, Term *t, int n, Ref acc) {
-    if (!acc) begin_with_plain_term(t, n);
+    if (!acc) begin_with_plain_term(w->ir, t, n);
     for (int i = 0; i < n; i++) {
-        if (t[i].c == 0) continue;
+        if (!t[i].c) continue;
         int same = 0;
-        for (int j = i; j < n; j++) same += t[j].c != 0 && same_coefficient(s, &t[i], &t[j]);
-        bool one = fabs(t[i].c) == 1 && !t[i].nfixed;
+        for (int j = i; j < n; j++) same += t[j].c && same_coefficient(w->ir, s, &t[i], &t[j]);
+        bool one = (is(w->ir, t[i].c, 1) || is(w->ir, t[i].c, -1)) && !t[i].nfixed;
         if (same > 1 && !one) acc = add_group(w, s, t, n, i, acc);
         else acc = add_product(w, acc, t[i].c, s->factors.data + t[i].first, t[i].n);
     }
@@ -655,8 +690,8 @@ static Ref normalize(Normal *w, Ref r) {
     Ref out;
     if (is_sum(op) || op == SC_MUL) {
         Sum s = {0};
-        collect(w, &s, r, 1, true);
-        merge_like_terms(&s);
+        collect(w, &s, r, ir_const(w->ir, 1), true);
+        merge_like_terms(w->ir, &s);
         out = build_sum(w, &s, s.terms.data, s.terms.n);
         vec_free(&s.terms);
         vec_free(&s.factors);

@@ -39,7 +39,7 @@ typedef struct Form { Args args; int nargs, nidx; bool has_dims; } Form;
 
 static const Form forms[IR_NOPS] = {
 #define OP(id, name, arity, type, value, vm, cost) [SC_##id] = {SCALARS, arity, 0, false},
-#include "ops.def"
+#include "../../runtime/ops.def"
 #undef OP
     [SC_CONST] = {NO_ARGS, 0, 0, false},    [SC_IDX] = {NO_ARGS, 0, 1, false},
     [SC_INRANGE] = {NO_ARGS, 0, 1, false},  [SC_READ] = {ONE_ARRAY, 1, -1, false},
@@ -52,7 +52,7 @@ static const Form forms[IR_NOPS] = {
 
 static const bool boolean_op[IR_NOPS] = {
 #define OP(id, name, arity, type, value, vm, cost) [SC_##id] = type,
-#include "ops.def"
+#include "../../runtime/ops.def"
 #undef OP
     [SC_INRANGE] = true,
 };

@@ -557,5 +557,6 @@ KProgram *fuse(const IrFunc *f, Arena *arena) {
     }
     KProgram *p = fuse_emit(&fu);
     fuse_end(&fu);
+    kernel_collect_settings(p, arena);
     return p;
 }

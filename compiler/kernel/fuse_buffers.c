@@ -326,7 +326,7 @@ static void make_buf_of(Plan *pl) {
         if (fu->info[a].store >= 0) p->buf_of[a] = fuse_class(pl, fu->info[a].store)->buf;
         if (NODE(pl->ir, a)->op != AR_CONST) continue;
         const ConstData *c = &pl->ir->consts.data[NODE(pl->ir, a)->aux];
-        p->buf_of[a] = add_buf(pl, (KBuf){.kind = KB_CONST, .n = c->n, .row = row_of(pl->ir, a), .uniform = true, .data = c->data,
+        p->buf_of[a] = add_buf(pl, (KBuf){.kind = KB_CONST, .n = c->n, .row = row_of(pl->ir, a), .uniform = true, .data = c->data, .source = c->source,
                                           .name = arena_printf(fu->arena, "c.%d", pl->bufs.n)}, TOP);
     }
 }

@@ -123,7 +123,7 @@ static bool is_behind(Keep *s, Ref here, Ref before, int depth) {
     if (--s->budget < 0 || depth > MOST_DEPTH) return false;
     if (known_of(s, here)->shape != known_of(s, before)->shape) return false;
     if (a->op != b->op || a->boolean != b->boolean || a->nargs != b->nargs || a->nidx != b->nidx) return false;
-    if (a->op == SC_CONST) return here == before || memcmp(&a->val, &b->val, sizeof a->val) == 0;
+    if (a->op == SC_CONST) return here == before || (ir_is_literal(ir, here, NULL) && ir_is_literal(ir, before, NULL) && memcmp(&a->val, &b->val, sizeof a->val) == 0);
     if (a->op == SC_READ && NARG(ir, here, 0) != NARG(ir, before, 0)) return false;
     for (int i = 0; i < a->nidx; i++)
         if (!index_is_behind(s, NIDX(ir, here, i), NIDX(ir, before, i))) return false;

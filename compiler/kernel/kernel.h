@@ -4,8 +4,8 @@
  * It still describes one replica.  A back end puts in the W lanes of its vectors
  *   either W replicas side by side: element e of replica l of a buffer at [e*W + l],
  *   of a uniform buffer at [e];
- *   or eight parts of one replica's rows ("lanes are sites"): an array whose last
- *   extent has eight parts (reduce_parts) is split, element x of row o at
+ *   or the parts of one replica's rows ("lanes are sites"): an array whose last
+ *   extent has eight parts or four (reduce_parts) is split, element x of row o at
  *   [kernel_place(row, o*row + x)]; all others lie in order, and so do all buffers of a
  *   program that is plain.
  *
@@ -21,6 +21,7 @@
 #include "../ir/ir.h"
 #include "../ir/schedule.h"
 #include "../ir/calls.h"
+#include "../../runtime/run/program.h"
 
 typedef enum KBufKind { KB_IN, KB_OUT, KB_TEMP, KB_CONST } KBufKind;
 
@@ -38,6 +39,7 @@ typedef struct KBuf {
     bool     uniform;        /* KB_CONST, uniform inputs */
     bool     single;         /* of single precision: float, else double (ir.h) */
     const double *data;      /* KB_CONST */
+    Ref      source;         /* KB_CONST: what it was computed from, where that depends on settings or the seed */
     int64_t  offset;         /* KB_TEMP: where it starts in the scratch space (doubles per replica) */
     const char *name;        /* for dumps */
 } KBuf;
@@ -165,13 +167,13 @@ typedef struct KProgram {
     bool   single;           /* kernels of rank >= 1 compute in single precision */
     int    nin, nout;
     KCall **calls; int ncalls;   /* of all statements, by number */
+    Ref   *settings; int nsettings;      /* its constants that depend on settings (settings.c) */
     bool   plain;            /* no buffer is split: it has calls, or shares buffers with one that has */
 } KProgram;
 
 /* Where element e of an array with rows of `row` elements lies when lanes are sites. */
 static inline int64_t kernel_place(int64_t row, int64_t e) {
-    int64_t part = row / REDUCE_PARTS, x = e % row;
-    return reduce_parts(row) == 1 ? e : e - x + x % part * REDUCE_PARTS + x / part;
+    return row_place(row, e);
 }
 
 /* Long rows of a ring may lie some doubles apart, see llvm_sweep.c. */
@@ -226,7 +228,7 @@ bool kernel_reads_apart(const Ir *ir, const KOnly *only, int rank, const int64_t
 /* Does the read take the element at the own point: the axes in order? */
 bool kernel_reads_own(const Ir *ir, int rank, const int64_t *ext, Ref read);
 /* Points along the innermost axis stand so far apart: `every`, or 1 where an executor goes along
- * all of it; across: its lanes are eight parts of that axis. */
+ * all of it; across: its lanes are the parts of that axis. */
 int64_t kernel_step(const KKernel *k, bool across);
 /* Points at which it evaluates the kernel. */
 double kernel_points(const KKernel *k, bool across);
@@ -257,6 +259,12 @@ int64_t kernel_rows_for_wave(void);
 void   kernel_share_layout(KProgram *const *programs, int n);
 /* The cheaper choice for so many replicas of some programs, by their own counts. */
 KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas);
+
+/* ==== settings.c: constants that executors read from a table =================== */
+
+void kernel_collect_settings(KProgram *p, Arena *arena);
+/* The number of a constant in the table, or -1. */
+int  kernel_setting(const KProgram *p, Ref r);
 
 /* ==== share.c: what threads share ============================================= */
 

@@ -31,7 +31,7 @@ static int64_t inverse(int64_t a, int64_t m) {
 
 static bool whole(const Ir *ir, Ref r, int64_t *v) {
     double x;
-    if (!ir_is_const(ir, r, &x) || !(x > -MOST_MODULUS && x < MOST_MODULUS) || x != (double)(int64_t)x) return false;
+    if (!ir_is_literal(ir, r, &x) || !(x > -MOST_MODULUS && x < MOST_MODULUS) || x != (double)(int64_t)x) return false;
     *v = (int64_t)x;
     return true;
 }
@@ -152,7 +152,7 @@ Ref kernel_only_test(Ir *ir, Ref expr, int rank, const int64_t *ext, Op op, Ref 
     if (NODE(ir, expr)->op != SC_SELECT || NODE(ir, expr)->boolean) return 0;
     Ref otherwise = NARG(ir, expr, 2);
     if (op != SC_NONE) {            /* adding 0 to a sum that began with 0 changes no bit, nor does times 1 */
-        if (!ir_is_const(ir, otherwise, &v) || !((op == SC_ADD && v == 0) || (op == SC_MUL && v == 1))) return 0;
+        if (!ir_is_literal(ir, otherwise, &v) || !((op == SC_ADD && v == 0) || (op == SC_MUL && v == 1))) return 0;
     } else {
         if (NODE(ir, otherwise)->op != SC_READ || !kernel_reads_own(ir, rank, ext, otherwise)) return 0;
         *old = NARG(ir, otherwise, 0);
@@ -210,7 +210,8 @@ bool kernel_reads_apart(const Ir *ir, const KOnly *only, int rank, const int64_t
 
 /* ---- what an executor makes of it --------------------------------------------------------------- */
 
-/* The points of a part of a row that is summed for itself: along them at most one part ends. */
+/* The points of a part of a row that is summed for itself: from one point to the next at most one
+ * part may end, unless each point is a part. */
 static int64_t shortest_part(const KKernel *k) {
     int64_t n = k->ext[k->rank - 1];
     for (int i = 0; i < k->nroots; i++)
@@ -221,8 +222,9 @@ static int64_t shortest_part(const KKernel *k) {
 int64_t kernel_step(const KKernel *k, bool across) {
     if (!k->only.test || k->only.everywhere || k->only.axis != k->rank - 1) return 1;
     int64_t n = k->ext[k->rank - 1];
-    if (across) return n / REDUCE_PARTS % k->only.every ? 1 : k->only.every;      /* alike in all parts, or not */
-    return shortest_part(k) < n && shortest_part(k) < k->only.every ? 1 : k->only.every;
+    if (across) return n / reduce_parts(n) % k->only.every ? 1 : k->only.every;      /* alike in all parts, or not */
+    int64_t part = shortest_part(k);
+    return part > 1 && part < n && part < k->only.every ? 1 : k->only.every;
 }
 
 double kernel_points(const KKernel *k, bool across) {

@@ -88,7 +88,7 @@ static KFew few_of(const Search *s, Ref r) {
     if (n->boolean) return (KFew){0};
     if (n->op == SC_READ) return few_read(s, r);
     if (n->op == SC_CONST) {
-        bool whole = n->val > -MOST_NUMBER && n->val < MOST_NUMBER && n->val == (double)(int64_t)n->val;
+        bool whole = ir_is_literal(s->ir, r, NULL) && n->val > -MOST_NUMBER && n->val < MOST_NUMBER && n->val == (double)(int64_t)n->val;
         return whole ? few((int64_t)n->val, (int64_t)n->val, 0) : (KFew){0};
     }
     for (uint32_t i = 0; i < n->nargs && i < 3; i++) a[i] = of(s, NARG(s->ir, r, i))->few;

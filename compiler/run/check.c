@@ -235,9 +235,14 @@ static void check_sampler(Checker *c, SampleTask *t) {
     if (t->warmup > 300) t->warmup = 300;
     if (t->warmup < 50) t->warmup = 50;
     t->draws = 100, t->thin = 1;
-    RunResult r = {.model = c->s->model, .plan = c->s->plan, .options = c->o, .arena = c->s->arena};
+    RunProgram *program = lower_plan(c->s);
+    RunEngine engine = compiling_engine(c->o);
+    RunSettings settings = run_settings(c->o, c->s->arena);
+    RunResult r;
     SampleData *d = NULL;
-    int status = sample_run(&r, t, &d);
+    run_begin(&r, program, &settings, &engine, c->s->arena);
+    int status = sample_run(&r, &program->samples[t->index], &d);
+    run_end(&r);
     if (status || !d) { verdict(c, false, "sampler %s: the run stopped", t->method); return; }
     for (int i = 0; i < d->nstats; i++) {
         const char *name = t->frame.monitors.data[i].name;
@@ -259,17 +264,16 @@ static void check_sampler(Checker *c, SampleTask *t) {
 }
 
 static void check_minimized(Checker *c, const SampleTask *t) {
-    RunResult r = {.model = c->s->model, .plan = c->s->plan, .options = c->o, .arena = c->s->arena};
     Text line = {0};
-    bool ok = check_objective(&r, t, &line);
+    bool ok = check_objective(c->s, c->o, t, &line);
     verdict(c, ok, "%s", line.s);
     text_free(&line);
 }
 
 int check_model(const RunOptions *options) {
     RunOptions o = *options;
-    if (!o.seed_given) o.seed = CHECK_SEED;
-    o.quiet = true;
+    if (!o.run.seed_given) o.run.seed = CHECK_SEED;
+    o.run.quiet = true;
     Session s;
     session_open(&s, &o, true);
     int status = session_check(&s, &o);
@@ -282,7 +286,7 @@ int check_model(const RunOptions *options) {
         for (int i = 0; i < s.plan->tasks.n; i++)
             if (s.plan->tasks.data[i]->kind == TASK_SAMPLE && s.plan->tasks.data[i]->sample->minimizes) check_minimized(&c, s.plan->tasks.data[i]->sample);
             else if (s.plan->tasks.data[i]->kind == TASK_SAMPLE) check_sampler(&c, s.plan->tasks.data[i]->sample);
-        diag_print_all(&s.front.sink, stderr, o.color);
+        diag_print_all(&s.front.sink, stderr, o.run.color);
         printf("%d passed, %d failed\n", c.passed, c.failed + s.front.sink.nerrors);
         status = c.failed || s.front.sink.nerrors ? 1 : 0;
     }

@@ -5,7 +5,7 @@
  * where both errors of a difference are small: that of the expansion, h^2 where the objective
  * is smooth and h where it has kinks between the points (relu), and that of rounding, about
  * 1e-16 |L|/h a rounding.  A gradient that is wrong by 1e-5 of its size in one array is found. */
-#include "results.h"
+#include "run.h"
 
 #include "../../runtime/philox.h"
 
@@ -30,12 +30,18 @@ static void add_input(Inputs *p, Ref in, int64_t n, double *data) {
     p->in[p->count] = in, p->n[p->count] = n, p->data[p->count++] = data;
 }
 
+static int number_of(const Elab *e, const Variable *v) {
+    int i = 0;
+    while (e->variables.data[i] != v) i++;
+    return i;
+}
+
 /* Near the start, and not at it: biases are 0 there, and relu has its kink at 0. */
-static double *point_of(RunResult *r, Variable *v, uint32_t draw) {
-    const double *start = variable_data(r, v);
+static double *point_of(RunResult *r, const Elab *e, Variable *v, uint32_t draw) {
+    const double *start = variable_data(r, number_of(e, v));
     double *x = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *x);
     for (int64_t k = 0; k < v->n; k++)
-        x[k] = (v->kind == FIELD_POSITIVE ? log(start[k]) : start[k]) + 0.1 * normal_number(r->options->seed, draw, k);
+        x[k] = (v->kind == FIELD_POSITIVE ? log(start[k]) : start[k]) + 0.1 * normal_number(r->settings->seed, draw, k);
     return x;
 }
 
@@ -47,11 +53,11 @@ static const Value *collect(RunResult *r, Elab *e, const SampleTask *t, Inputs *
     for (int i = 0; i < t->target.n; i++) {
         Variable *v = t->minimized[i];
         q[i] = elab_input_like(e, v->name, v->in, v->at);
-        add_input(p, value_node(e, q[i], false), v->n, point_of(r, v, DRAW_POINT + (uint32_t)i));
+        add_input(p, value_node(e, q[i], false), v->n, point_of(r, e, v, DRAW_POINT + (uint32_t)i));
     }
     for (int i = 0; i < e->variables.n; i++) {
         Variable *v = e->variables.data[i];
-        add_input(p, value_node(e, v->in, false), v->n, (double *)variable_data(r, v));
+        add_input(p, value_node(e, v->in, false), v->n, (double *)variable_data(r, i));
     }
     add_input(p, t->clock_in, 1, arena_alloc(r->arena, sizeof(double)));
     return value_tuple(e, t->target.n, q, t->decl->at);
@@ -59,12 +65,12 @@ static const Value *collect(RunResult *r, Elab *e, const SampleTask *t, Inputs *
 
 static void evaluate(const RunOptions *o, Elab *e, const Inputs *p, Ref node, double *out) {
     IrFunc f = {.name = "check", .in = p->in, .nin = p->count, .out = &node, .nout = 1, .ir = e->ir};
-    interp_call(&f, (const double *const *)p->data, &out, (RandKey){o->seed, 0, 0});
+    interp_call(&f, (const double *const *)p->data, &out, (RandKey){o->run.seed, 0, 0});
 }
 
 static double moved(const RunOptions *o, Elab *e, Inputs *p, int i, double h, Ref objective) {
     double *x = p->data[i], *shifted = lq_alloc((size_t)(p->n[i] + 1) * sizeof *shifted), value = NAN;
-    for (int64_t k = 0; k < p->n[i]; k++) shifted[k] = x[k] + h * normal_number(o->seed, DRAW_DIRECTION + (uint32_t)i, k);
+    for (int64_t k = 0; k < p->n[i]; k++) shifted[k] = x[k] + h * normal_number(o->run.seed, DRAW_DIRECTION + (uint32_t)i, k);
     p->data[i] = shifted;
     evaluate(o, e, p, objective, &value);
     p->data[i] = x;
@@ -77,7 +83,7 @@ static double moved(const RunOptions *o, Elab *e, Inputs *p, int i, double h, Re
 static double error_of(const RunOptions *o, Elab *e, Inputs *p, int i, Ref objective, const Value *g, double value, double *beyond) {
     double *by = lq_alloc((size_t)(p->n[i] + 1) * sizeof *by), exact = 0, size = 0, best = INFINITY;
     evaluate(o, e, p, value_node(e, g, false), by);
-    for (int64_t k = 0; k < p->n[i]; k++) exact += by[k] * normal_number(o->seed, DRAW_DIRECTION + (uint32_t)i, k), size += by[k] * by[k];
+    for (int64_t k = 0; k < p->n[i]; k++) exact += by[k] * normal_number(o->run.seed, DRAW_DIRECTION + (uint32_t)i, k), size += by[k] * by[k];
     free(by);
     *beyond = INFINITY;
     if (!isfinite(exact)) return INFINITY;
@@ -92,11 +98,14 @@ static double error_of(const RunOptions *o, Elab *e, Inputs *p, int i, Ref objec
 }
 
 /* True if all is well; the line to print is in `out`. */
-bool check_objective(RunResult *r, const SampleTask *t, Text *out) {
-    Elab *e = r->model->elab;
-    const RunOptions *o = r->options;
+bool check_objective(Session *s, const RunOptions *o, const SampleTask *t, Text *out) {
+    Elab *e = s->model->elab;
+    RunEngine engine = compiling_engine(o);
+    RunSettings settings = run_settings(o, s->arena);
+    RunResult r;
     Inputs p;
-    const Value *objective, *q = collect(r, e, t, &p), *g = minimize_gradient(e, t, q, &objective);
+    run_begin(&r, lower_plan(s), &settings, &engine, s->arena);
+    const Value *objective, *q = collect(&r, e, t, &p), *g = minimize_gradient(e, t, q, &objective);
     if (g->kind == VK_ERROR) return text_printf(out, "the gradient of an objective"), false;
     Ref node = ir_map(e->ir, 0, NULL, objective->u.num.re);
     double value = NAN, worst = -1, beyond, most = 0;

@@ -75,6 +75,20 @@ static void show_functions(Session *s, const char *what) {
     }
 }
 
+static void show_ast(Session *s) {
+    Program p = {0};
+    for (int i = 0; i < s->model->decls.n; i++) vec_push(&p.decls, (Decl *)s->model->decls.data[i]);
+    for (int i = 0; i < s->model->tasks.n; i++) vec_push(&p.decls, (Decl *)s->model->tasks.data[i]);
+    ast_print(&p, stdout);
+    vec_free(&p.decls);
+}
+
+void show_session(Session *s, const char *what) {
+    if (!strcmp(what, "force")) show_force(s);
+    else if (!strcmp(what, "ast")) show_ast(s);
+    else show_functions(s, what);
+}
+
 int show_model(const RunOptions *o, const char *what) {
     static const char *const known[] = {"ast", "force", "ir", "kernels", "llvm"};
     bool found = false;
@@ -88,14 +102,7 @@ int show_model(const RunOptions *o, const char *what) {
     Session s;
     session_open(&s, o, false);
     int status = session_check(&s, o);
-    if (status == 0 && !strcmp(what, "force")) show_force(&s);
-    else if (status == 0 && !strcmp(what, "ast")) {
-        Program p = {0};
-        for (int i = 0; i < s.model->decls.n; i++) vec_push(&p.decls, (Decl *)s.model->decls.data[i]);
-        for (int i = 0; i < s.model->tasks.n; i++) vec_push(&p.decls, (Decl *)s.model->tasks.data[i]);
-        ast_print(&p, stdout);
-        vec_free(&p.decls);
-    } else if (status == 0) show_functions(&s, what);
+    if (status == 0) show_session(&s, what);
     session_close(&s);
     return status;
 }

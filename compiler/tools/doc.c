@@ -203,7 +203,7 @@ static void add_entries(DocRun *r, const Session *s, DocModule *m, const Decl *d
 
 static int add_module(DocRun *r, const char *path, const char *name, bool library) {
     Session *s = arena_alloc(r->arena, sizeof *s);
-    RunOptions o = {.path = path, .library = r->library, .quiet = true, .color = r->color};
+    RunOptions o = {.path = path, .library = r->library, .run = {.quiet = true, .color = r->color}};
     session_open(s, &o, false);
     vec_push(&r->sessions, s);
     diag_print_all(&s->front.sink, stderr, r->color);

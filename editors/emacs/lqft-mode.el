@@ -78,8 +78,8 @@
 (defconst lqft-functions
   '("exp" "expm1" "log" "log1p" "sin" "cos" "tan" "asin" "acos" "atan"
     "sinh" "cosh" "tanh" "asinh" "acosh" "atanh" "erf" "lgamma" "erfc" "digamma" "log_i0"
-    "bessel_ratio" "softplus" "sigmoid" "sqrt" "abs" "sign" "floor" "round" "atan2" "pow" "mod"
-    "min" "max" "Re" "Im" "conj" "arg" "sum" "prod" "mean" "volume" "size" "step" "extent"
+    "bessel_ratio" "softplus" "sigmoid" "sqrt" "abs" "sign" "floor" "round" "atan2" "pow" "hash"
+    "mod" "min" "max" "Re" "Im" "conj" "arg" "sum" "prod" "mean" "volume" "size" "step" "extent"
     "position" "vary" "sites" "zeros" "identity" "window" "block" "coarse" "fine" "difference"
     "colour" "colours" "svd" "eigh" "cholesky" "solve" "logdet" "spread" "flat" "shaped" "normal"
     "uniform" "exponential")

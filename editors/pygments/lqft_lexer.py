@@ -33,11 +33,11 @@ PLOTS = ("histogram", "history", "density", "paths", "lines", "map", "errors",)
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
              "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "lgamma", "erfc", "digamma",
              "log_i0", "bessel_ratio", "softplus", "sigmoid", "sqrt", "abs", "sign", "floor",
-             "round", "atan2", "pow", "mod", "min", "max", "Re", "Im", "conj", "arg", "sum",
-             "prod", "mean", "volume", "size", "step", "extent", "position", "vary", "sites",
-             "zeros", "identity", "window", "block", "coarse", "fine", "difference", "colour",
-             "colours", "svd", "eigh", "cholesky", "solve", "logdet", "spread", "flat", "shaped",
-             "normal", "uniform", "exponential",)
+             "round", "atan2", "pow", "hash", "mod", "min", "max", "Re", "Im", "conj", "arg",
+             "sum", "prod", "mean", "volume", "size", "step", "extent", "position", "vary",
+             "sites", "zeros", "identity", "window", "block", "coarse", "fine", "difference",
+             "colour", "colours", "svd", "eigh", "cholesky", "solve", "logdet", "spread", "flat",
+             "shaped", "normal", "uniform", "exponential",)
 # end words
 
 LETTER = "a-zA-Z_\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0373\u0376-\u037d\u037f\u0386-\u03f5\u03f7-\u0481\u048a-\u052f" \

@@ -33,6 +33,7 @@ static bool find_all(void *library, Hdf5 *h)
     HDF5_NUMBERS(NUMBER)
     FIND_NUMBER(h->class_link, "H5P_CLS_LINK_CREATE_ID_g")
     FIND_NUMBER(h->class_dataset, "H5P_CLS_DATASET_CREATE_ID_g")
+    FIND_NUMBER(h->class_access, "H5P_CLS_FILE_ACCESS_ID_g")
     return ok;
 }
 

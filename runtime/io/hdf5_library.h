@@ -1,5 +1,5 @@
 /* hdf5_library.h — libhdf5, loaded when a program reads or writes an HDF5 file and not
- * before; private to this folder. */
+ * before; private to this folder and to the measurements of a run (../run). */
 #ifndef LQFT_IO_HDF5_LIBRARY_H
 #define LQFT_IO_HDF5_LIBRARY_H
 
@@ -22,12 +22,19 @@
     X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_type)   \
     X(H5Screate) X(H5Screate_simple) X(H5Sclose) X(H5Pcreate) X(H5Pclose) X(H5Pget_layout)    \
     X(H5Pget_nfilters) X(H5Pget_filter2) X(H5Pget_external_count)                             \
-    X(H5Pset_create_intermediate_group) X(H5Pset_obj_track_times)
+    X(H5Pset_create_intermediate_group) X(H5Pset_obj_track_times)                             \
+    /* files that grow while they are read: ../run/measurements.c */                          \
+    X(H5Fstart_swmr_write) X(H5Fget_vfd_handle) X(H5Gcreate2) X(H5Dset_extent)                \
+    X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(H5Sselect_hyperslab) X(H5Acreate2)       \
+    X(H5Awrite) X(H5Aclose) X(H5Rcreate) X(H5Tcopy) X(H5Tset_size) X(H5Tset_cset)             \
+    X(H5Tvlen_create) X(H5Pset_chunk) X(H5Pset_libver_bounds) X(H5Pset_file_locking)          \
+    X(H5Pset_fclose_degree) X(H5Pset_layout) X(H5Pset_alloc_time) X(H5Ewalk2)
 
 /* Numbers of types and property classes, variables of the library. */
 #define HDF5_NUMBERS(X)                                                                       \
     X(H5T_NATIVE_DOUBLE) X(H5T_NATIVE_INT64) X(H5T_NATIVE_UINT64) X(H5T_IEEE_F64LE)           \
-    X(H5T_IEEE_F32LE) X(H5T_STD_I64LE)
+    X(H5T_IEEE_F32LE) X(H5T_STD_I64LE) X(H5T_STD_I32LE) X(H5T_NATIVE_INT) X(H5T_C_S1)         \
+    X(H5T_STD_REF_OBJ)
 
 #define HDF5_FUNCTION(name) __typeof__(name) *name##_;
 #define HDF5_NUMBER(name) hid_t name##_;
@@ -35,6 +42,7 @@ typedef struct Hdf5 {
     HDF5_FUNCTIONS(HDF5_FUNCTION)
     HDF5_NUMBERS(HDF5_NUMBER)
     hid_t class_link, class_dataset; /* property lists of creation */
+    hid_t class_access;              /* how a file is opened */
 } Hdf5;
 
 /* The library, silent about errors, or NULL with the reason. */

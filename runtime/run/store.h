@@ -56,10 +56,14 @@ typedef struct StoreColumn {
 int  store_group(Store *s, const char *name, const char *about, int64_t chains, int ncolumns, const StoreColumn *columns, int *out,
                  char *err, size_t errlen);
 /* Draws first … first+n-1 of all chains and columns.  data[c]: [chain][draws][elements], where row
- * `first/stride` of a chain begins at chain*chain_rows[c] + first/stride rows.  Draws beyond
- * first+n that the file has are cut off.  Flushed when it returns. */
+ * `first/stride` of a chain begins at chain*chain_rows[c] + first/stride rows.  Draws from
+ * `first` on that the file has are cut off before: never ones that the newest state which is whole
+ * counts.  65 when draws before `first` are missing.  Written when it returns, and read again. */
 int  store_append(Store *s, int group, int64_t first, int64_t n, const double *const *data, const int64_t *chain_rows,
                   char *err, size_t errlen);
+/* So many draws are on disk and whole; at a resumed run at least those that its last checkpoint
+ * counts.  Each is checked against its checksum when the directory is opened. */
+int64_t store_draws(const Store *s, int group);
 /* Draws 0 … n-1 back into the same arrays; 65 when the file has fewer or is damaged. */
 int  store_read(Store *s, int group, int64_t n, double *const *data, const int64_t *chain_rows, char *err, size_t errlen);
 

@@ -166,7 +166,7 @@ static void add_action(Prog *p, const Decl *d) {
 
 static bool load(Prog *p) {
     current = p->path;
-    p->o = (RunOptions){.path = p->path, .library = LQFT_STDLIB, .seed = SEED};
+    p->o = (RunOptions){.path = p->path, .library = LQFT_STDLIB, .run = {.seed = SEED}};
     p->smooth = is_smooth(p->path);
     session_open(&p->s, &p->o, false);
     Sink *k = &p->s.front.sink;
@@ -515,7 +515,7 @@ static bool run_uniform(IrFunc *q, int f) {
     return ok;
 }
 
-static void run_program(Prog *p) {
+static void check_program(Prog *p) {
     int f = p->first;
     bool ok = true;
     for (int i = 0; i < p->s.plan->tasks.n && ok; i++) {
@@ -555,7 +555,7 @@ static void run_batch(char *const *paths, int n) {
     pool = pool_new(POOL);
     pool_use(pool);
     for (int i = 0; i < n; i++)
-        if (progs[i].ok) run_program(&progs[i]);
+        if (progs[i].ok) check_program(&progs[i]);
     pool_free(pool);
 }
 

@@ -284,7 +284,7 @@ class Gen:
             rest = ", ".join(self.real(sc, d - 2) for _ in range(self.r.randint(1, 2)))
             return f"{self.pick(['min', 'max'])}({a}, {rest})"
         if k == 2:
-            return self.pick([f"atan2({a}, {self.real(sc, d - 2)})", f"pow(abs({a}), {self.real(sc, d - 2)})",
+            return self.pick([f"atan2({a}, {self.real(sc, d - 2)})", f"hash({a}, {self.real(sc, d - 2)})", f"pow(abs({a}), {self.real(sc, d - 2)})",
                               f"(abs({a}) + 0.1)^{self.pick(['0.5', '-1', '2.5', '-0.3'])}"])
         return self.pick(["log({})", "sqrt({})", "asin({})", "acosh({})", "exp({})", "1/({})", "tan({})",
                           "exp(exp({}))", "({})^0.5", "sinh({})", "cosh({})", "atanh({})", "log1p({})", "({})^-2"]).format(a)
@@ -601,7 +601,7 @@ class Gen:
             rank = r.choice([1, 1, 2, 2, 2, 3, 3, 4])
             ext = [r.choice(SMALL) for _ in range(rank)]
             if self.p(0.2):                    # a longer row
-                ext[-1] = r.choice([7, 9, 17])
+                ext[-1] = r.choice([7, 8, 8, 9, 17])
             while prod(ext) > 130:
                 ext[r.randrange(rank)] = 2
             kind = "torus" if self.p(0.7) else "box"

@@ -1,7 +1,7 @@
 /* test_object.c — the loader of object code (compiler/backend/object.c): what it loads, and that
  * no change of bytes makes it read or write where it must not (run it under a sanitizer). */
 #include "kbuild.h"
-#include "../../compiler/backend/object.h"
+#include "../../runtime/code/object.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -107,7 +107,7 @@ int main(int argc, char **argv) {
     free(malloc(argc > 0 ? 16 : 0));                   /* the counter counts */
     if (COUNTED && calls < before + 2) { fprintf(stderr, "allocations: the allocator is not counted\n"); return 1; }
     for (int i = 2; i < argc; i++) {
-        RunOptions o = {.path = argv[i], .library = argv[1], .seed = 1};
+        RunOptions o = {.path = argv[i], .library = argv[1], .run = {.seed = 1}};
         Session s;
         session_open(&s, &o, false);
         if (session_check(&s, &o)) return 1;

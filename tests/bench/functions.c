@@ -82,6 +82,7 @@ static Ref apply(Ir *ir, Ref x, int which) {
     Op op = (Op)which;
     if (op == SC_NONE) return x;
     if (op == SC_POW) return ir_binary(ir, op, x, ir_const(ir, 1.7));
+    if (op == SC_HASH) return ir_binary(ir, op, x, ir_const(ir, 0.7));
     if (op == SC_ATAN2) return ir_binary(ir, op, x, ir_const(ir, 0.7));
     return ir_unary(ir, op, x);
 }
@@ -105,7 +106,8 @@ int main(int argc, char **argv) {
         {SC_ATAN, -5, 5}, {SC_ATAN2, -5, 5}, {SC_SINH, -5, 5}, {SC_COSH, -5, 5}, {SC_TANH, -3, 3},
         {SC_ASINH, -5, 5}, {SC_ACOSH, 1, 9}, {SC_ATANH, -1, 1}, {SC_POW, 0.1, 9}, {SC_SQRT, 0, 9},
         {SC_SIGMOID, -9, 9}, {SC_SOFTPLUS, -9, 9}, {SC_ERF, -3, 3}, {SC_ERFC, -3, 9}, {SC_LGAMMA, 0.1, 20},
-        {SC_DIGAMMA, 0.1, 20}, {SC_LOG_I0, -20, 20}, {SC_BESSEL_RATIO, -20, 20}};
+        {SC_DIGAMMA, 0.1, 20}, {SC_LOG_I0, -20, 20}, {SC_BESSEL_RATIO, -20, 20},
+        {SC_HASH, 0, 1000}};
     int lanes = argc > 1 ? atoi(argv[1]) : 8;
     printf("ns an element, %d lanes: double, single\n", lanes);
     for (int i = 0; i < LQ_COUNT(f); i++)

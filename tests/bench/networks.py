@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""networks.py [--lqft PATH] [--python PY] [ROW …] — training steps against PyTorch and JAX, one thread.
+"""networks.py [--lqft PATH] [--before PATH] [--python PY] [ROW …] — training steps against PyTorch and JAX, one thread.
 
     p2p     one Adam step of a network 1-64-64-64-1 through the Källén-Lehmann integral, 500 ω, 25 momenta
     conv    three convolutions of 32 channels, 3 x 3, on 32 x 32 periodic sites, batch 64: forward, backward, step
 
-Rates are medians of several runs, in steps a second, double precision; a framework that PY (this
-Python, or the one of --python) does not have is left out.  Prints one table.
+Rates are medians of several runs in turn, in steps a second of CPU time, double precision, on one
+core, to which all programs are bound: JAX takes as many threads as it has cores, whatever its flags; ratios are medians of the ratios of runs next to
+each other.  A framework that PY (this Python, or the one of --python) does not have is left out.
+With --before another lqft is measured in turn too.  Prints one table.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -61,9 +64,9 @@ opt = torch.optim.Adam(net.parameters(), lr=1e-3)
 def step():
     opt.zero_grad(set_to_none=True); l = loss(); l.backward(); opt.step()
 for _ in range(3): step()
-t = time.perf_counter()
+t = time.process_time()
 for _ in range(steps): step()
-print(json.dumps({"rate": steps/(time.perf_counter() - t), "version": torch.__version__}))
+print(json.dumps({"rate": steps/(time.process_time() - t), "version": torch.__version__}))
 """
 JAX = r"""
 import os, sys, time, json, math
@@ -103,50 +106,67 @@ def step(params, m, v, t):
     return params, m, v
 t0 = 1.0
 params, m, v = jax.block_until_ready(step(params, m, v, t0))
-t = time.perf_counter()
+t = time.process_time()
 for i in range(steps): params, m, v = step(params, m, v, i + 2.0)
 jax.block_until_ready(params)
-print(json.dumps({"rate": steps/(time.perf_counter() - t), "version": jax.__version__}))
+print(json.dumps({"rate": steps/(time.process_time() - t), "version": jax.__version__}))
 """
-ROWS = {"p2p": (P2P, 400), "conv": (CONV, 4)}
+ROWS = {"p2p": (P2P, 1000), "conv": (CONV, 5)}
+
+
+def run(command):
+    core = max(os.sched_getaffinity(0))
+    return subprocess.run(command, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+
+
+def cpu_of(lqft, row, folder, steps):
+    path = os.path.join(folder, f"{row}{steps}.lqft")
+    with open(path, "w") as f:
+        f.write(ROWS[row][0].replace("STEPS", str(steps)))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run([lqft, "run", path, "--seed", "1", "--threads", "1", "--json", "--quiet"]).check_returncode()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def ours(lqft, row, folder):
-    model, steps = ROWS[row]
-    path = os.path.join(folder, row + ".lqft")
-    with open(path, "w") as f:
-        f.write(model.replace("STEPS", str(steps)))
-    done = subprocess.run([lqft, "run", path, "--seed", "1", "--threads", "1", "--json", "--quiet"], capture_output=True, text=True, check=True)
-    answer = json.loads(done.stdout)
-    return steps/answer["timing"]["sampling"], answer["timing"]
+    """Many steps less one: neither compiling nor data count."""
+    steps = ROWS[row][1]
+    cpu_of(lqft, row, folder, 1), cpu_of(lqft, row, folder, steps)     # into the cache
+    return (steps - 1)/max(cpu_of(lqft, row, folder, steps) - cpu_of(lqft, row, folder, 1), 1e-9)
 
 
 def theirs(python, text, row):
-    done = subprocess.run([python, "-c", text, row, str(ROWS[row][1])], capture_output=True, text=True)
+    done = run([python, "-c", text, row, str(ROWS[row][1])])
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--lqft", default=os.path.join(ROOT, "build", "lqft"))
+    a.add_argument("--before")
     a.add_argument("--python", default=sys.executable)
     a.add_argument("rows", nargs="*", default=list(ROWS))
     a = a.parse_args()
-    print("| training step | lqft, steps/s | PyTorch | ratio | JAX | ratio |")
-    print("|---|---|---|---|---|---|")
+    names = [n for n in ("before", "torch", "jax") if n != "before" or a.before]
+    titles = {"before": "lqft before", "torch": "PyTorch", "jax": "JAX"}
+    print("| training step | lqft, steps/s | " + " | ".join(f"{titles[n]} | ratio" for n in names) + " |")
+    print("|---" * (2 + 2*len(names)) + "|")
     with tempfile.TemporaryDirectory() as folder:
         for row in a.rows or ROWS:
-            rates = {"lqft": [], "torch": [], "jax": []}
+            rates = {n: [] for n in ["lqft"] + names}
             for _ in range(RUNS):
-                rates["lqft"].append(ours(a.lqft, row, folder)[0])
+                rates["lqft"].append(ours(a.lqft, row, folder))
+                if a.before:
+                    rates["before"].append(ours(a.before, row, folder))
                 for name, text in (("torch", TORCH), ("jax", JAX)):
                     got = theirs(a.python, text, row)
                     if got:
                         rates[name].append(got["rate"])
-            mid = {k: statistics.median(v) if v else None for k, v in rates.items()}
-            cells = [row, f"{mid['lqft']:.4g}"]
-            for name in ("torch", "jax"):
-                cells += [f"{mid[name]:.4g}", f"{mid['lqft']/mid[name]:.2f}"] if mid[name] else ["–", "–"]
+            cells = [row, f"{statistics.median(rates['lqft']):.4g}"]
+            for name in names:
+                ratio = [x/y for x, y in zip(rates["lqft"], rates[name])]
+                cells += [f"{statistics.median(rates[name]):.4g}", f"{statistics.median(ratio):.2f}"] if ratio else ["–", "–"]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -150,7 +150,7 @@ class Statuses(Case):
 
     def test_usage(self):
         model = self.write(MODEL)
-        for wrong in ([], ["rum", model], ["run"], ["run", model, "--sed", "1"], ["run", model, "--seed"], ["run", model, "--seed", "x"],
+        for wrong in (["rum", model], ["run"], ["run", model, "--sed", "1"], ["run", model, "--seed"], ["run", model, "--seed", "x"],
                       ["run", model, "--seed", "-1"], ["run", model, "--seed", "4294967296"], ["run", model, "--chains", "0"],
                       ["run", model, "--threads", "no"], ["run", model, "--device", "abacus"], ["run", model, "other.lqft"],
                       ["run", model, "L=4", "L=8"], ["show", model], ["show", model, "farce"], ["explain"], ["explain", "E9999"],

@@ -24,10 +24,6 @@ spec = importlib.util.spec_from_file_location("reference", os.path.join(ROOT, "t
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
 
-# Modules whose every name has an example.  Of others the names that lack one are printed.
-COMPLETE = ("prelude", "distributions", "samplers.fourier_hmc", "samplers.heatbath", "samplers.hmc", "samplers.langevin",
-            "samplers.metropolis", "samplers.nuts", "samplers.tempering")
-
 MODEL = """# model.lqft: a *model* with <angles> & a back\\slash.
 #
 #   a table   of numbers
@@ -113,14 +109,9 @@ class Doc(unittest.TestCase):
                     self.assertEqual(wrong, [])
 
     def test_every_name_is_documented(self):
+        """Each name of the library has a doc comment and an example."""
         done = subprocess.run([LQFT, "doc", "--stdlib", "--check"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        lacking = done.stdout.splitlines()
-        self.assertEqual(done.returncode, 1 if lacking else 0)
-        paths = {os.path.join("stdlib", *m.split(".")) + ".lqft" for m in COMPLETE}
-        for line in lacking:
-            complete = any(p in line.split(":")[0] for p in paths)
-            self.assertFalse(complete or line.endswith("doc comment"), line)
-            print(line)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_library_pages(self):
         modules = [os.path.relpath(os.path.join(folder, name), os.path.join(ROOT, "stdlib"))[:-5].replace("/", ".")

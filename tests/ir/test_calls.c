@@ -5,6 +5,7 @@
  * Differences are of fourth order with h = 2^-9: for functions whose fifth derivative is of order
  * 1e3 they are off by 1e3 h^4/30 = 5e-10, and by 1e-13/h = 5e-11 from rounding; the bound is 1e-7. */
 #include "../../compiler/ir/ir.h"
+#include "../../compiler/ir/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -313,6 +314,11 @@ static void check_contractions(void) {
     check_match("a transposed product", 2, in, product(in[1], true, in[0], true), 1);
     Ref act = ir_reduce(ir, SC_ADD, 2, 1, DIMS(20, 16, 12), mul(mul(num(-3), ir_unary(ir, SC_TANH, at2(in[0], ax(0, 0), ax(2, 0)))), at2(in[1], ax(2, 0), ax(1, 0))));
     check_match("factors that are functions, and a constant", 2, in, act, 1);
+    Ref turned = ir_reduce(ir, SC_ADD, 2, 1, DIMS(12, 14, 20), mul(ir_unary(ir, SC_TANH, at2(in[0], ax(2, 0), ax(0, 0))), at2(matrix("y", 20, 14), ax(2, 0), ax(1, 0))));
+    ir_match_contractions(ir, 1, &turned);
+    bool rows = false;
+    for (int i = 0; i < 2 && NODE(ir, turned)->op == AR_CALL; i++) rows |= NODE(ir, NARG(ir, turned, i))->op == AR_MAP && NDIM(ir, NARG(ir, turned, i), 0) == 20;
+    check(rows, "a factor that becomes an array is stored in the order in which it is read");
     Ref dot = ir_reduce(ir, SC_ADD, 0, 2, DIMS(12, 16), mul(own(in[1]), own(in[1])));
     check_match("a plain sum of squares", 2, in, dot, 0);
     Ref elementwise = ir_reduce(ir, SC_ADD, 1, 1, DIMS(20, 12), mul(own(in[0]), own(in[0])));
@@ -334,10 +340,76 @@ static void check_contractions(void) {
     end();
 }
 
+/* ---- what is stored already --------------------------------------------------------------------------- */
+
+typedef struct Count { Op op; int n; ScalarWalk *walk; } Count;
+static void count_op(void *ctx, Ref r) {
+    Count *c = ctx;
+    if (NODE(ir, r)->op != AR_MAP && NODE(ir, r)->op != AR_REDUCE) return;
+    scalar_walk(c->walk, 1, (Ref[]){NARG(ir, r, 0)});
+    for (int i = 0; i < c->walk->list.n; i++) c->n += NODE(ir, c->walk->list.data[i])->op == c->op;
+}
+
+/* How many arrays compute it. */
+static int count_of(Op op, Ref root) {
+    Count c = {op, 0, scalar_walk_new(ir)};
+    ir_walk(ir, 1, &root, count_op, &c);
+    scalar_walk_free(c.walk);
+    return c.n;
+}
+
+/* Gradients of a layer act(x w + b) and of what follows it, a matrix product with v: with respect to
+ * w, b and v, matched, and what they hold read where it is stored.  Each sum keeps its value. */
+static void check_sharing(const char *name, Ref (*act)(Ref), Op costly) {
+    begin();
+    Ref in[4] = {matrix("x", 20, 12), matrix("w", 12, 16), ir_input(ir, "b", 1, DIMS(16), false, false), matrix("v", 16, 14)};
+    Ref layer = product(in[0], false, in[1], false), grad[3];
+    Ref out = product(like(layer, act(add(own(layer), at1(in[2], ax(1, 0))))), false, in[3], false);
+    double *x[4];
+    DiffError err;
+    for (int i = 0; i < 4; i++) x[i] = random_numbers(ir_elements(ir, in[i]), 31 + (uint32_t)i);
+    if (!ir_grad(ir, weighed(like(out, mul(own(out), own(out)))), 0, 3, in + 1, grad, &err)) { check(false, "%s: %s", name, err.why); end(); return; }
+    Ref matched[3] = {grad[0], grad[1], grad[2]};
+    ir_match_contractions(ir, 3, matched);
+    ir_share_maps(ir, 3, matched);
+    for (int i = 0; i < 3; i++) {
+        double off = apart(4, in, x, grad[i], matched[i]);
+        check(off < 1e-10, "%s, gradient %d: shared, off by %.2g", name, i, off);
+    }
+    const Node *sum = NODE(ir, matched[1]);
+    Ref read = NARG(ir, matched[1], 0);
+    bool reads = sum->op == AR_REDUCE && NODE(ir, read)->op == SC_READ && NODE(ir, NARG(ir, read, 0))->op == AR_MAP;
+    check(reads && NDIM(ir, NARG(ir, read, 0), 0) == 20, "%s: the gradient of the bias is a sum of stored elements, in rows as they are read", name);
+    check(count_of(costly, grad[1]) > 1 && count_of(costly, matched[1]) == 1, "%s: computed %d times, then %d", name, count_of(costly, grad[1]), count_of(costly, matched[1]));
+    end();
+}
+
+static Ref act_tanh(Ref x) { return ir_unary(ir, SC_TANH, x); }
+static Ref act_elu(Ref x) {
+    Ref low = ir_unary(ir, SC_EXPM1, ir_binary(ir, SC_MIN, x, num(0)));
+    return ir_select(ir, ir_binary(ir, SC_LT, num(0), x), x, low);
+}
+
+/* Reduced axes with one point go; of truth values a sum stays a number. */
+static void check_one_term(void) {
+    begin();
+    Ref a = matrix("a", 5, 7), b = matrix("b", 5, 1);
+    Ref outer = ir_reduce(ir, SC_ADD, 2, 1, DIMS(5, 7, 1), mul(at2(a, ax(0, 0), ax(1, 0)), at2(b, ax(0, 0), ax(2, 0))));
+    Ref most = ir_reduce(ir, SC_MAX, 1, 2, DIMS(5, 1, 7), at2(a, ax(0, 0), ax(2, 0)));
+    Ref count = ir_reduce(ir, SC_ADD, 1, 1, DIMS(5, 1), ir_binary(ir, SC_LT, num(0), at2(b, ax(0, 0), ax(1, 0))));
+    check(NODE(ir, outer)->op == AR_MAP && NODE(ir, outer)->rank == 2, "an outer product is no sum");
+    check(NODE(ir, most)->op == AR_REDUCE && NODE(ir, most)->nred == 1 && NDIM(ir, most, 1) == 7, "an axis with one point is left out");
+    check(!NODE(ir, count)->boolean, "a count of one is a number");
+    end();
+}
+
 int main(void) {
     check_derivatives();
     check_identities();
     check_contractions();
+    check_sharing("a layer with tanh", act_tanh, SC_TANH);
+    check_sharing("a layer with elu", act_elu, SC_EXPM1);
+    check_one_term();
     printf("%d failures\n", failures);
     return failures != 0;
 }

@@ -6,6 +6,7 @@
  *
  * References are computed with 113 bits and errors of some 10^-33.  The bound is that of
  * vmath.h: 2.5 units in the last place. */
+#include "../../runtime/philox.h"
 #include "../../runtime/vmath.h"
 
 #include "check.h"
@@ -342,6 +343,68 @@ static void two_arguments(const char *name, Vector2 *f, Vector2f *single, Quad (
     check(worst_single <= BOUND, "%-12s single: at most %.3f ulp", name, worst_single);
 }
 
+/* ---- hash ------------------------------------------------------------------------------------ */
+
+/* vmath.h's definition, by the block function. */
+static double hash_by_blocks(double x, double y)
+{
+    uint64_t a, b;
+    x += 0.0, y += 0.0;
+    memcpy(&a, &x, 8), memcpy(&b, &y, 8);
+    uint32_t key[2] = {0, 0}, out[4];
+    uint32_t counter[4] = {(uint32_t)a, (uint32_t)(a >> 32), (uint32_t)b, (uint32_t)(b >> 32)};
+    philox4x32(key, counter, out);
+    uint64_t low = (out[0] | (uint64_t)out[1] << 32) & 0xfffffffffffffu;
+    return ((double)low + 0.5) * 0x1p-52;
+}
+
+/* 64 bins, of the values and of pairs of neighbours: chi² of 63 and of 4095 degrees of freedom, each below
+ * its mean + 6 standard deviations. */
+static bool uniform_in_bins(const double *u, int n)
+{
+    int pairs[64][64] = {0}, bins[64] = {0};
+    double chi2 = 0, chi2_pairs = 0;
+    for (int i = 0; i < n; i++) {
+        bins[(int)(64 * u[i])]++;
+        if (i) pairs[(int)(64 * u[i - 1])][(int)(64 * u[i])]++;
+    }
+    for (int i = 0; i < 64; i++) {
+        chi2 += pow(bins[i] - n / 64.0, 2) / (n / 64.0);
+        for (int j = 0; j < 64; j++) chi2_pairs += pow(pairs[i][j] - (n - 1) / 4096.0, 2) / ((n - 1) / 4096.0);
+    }
+    return fabs(chi2 - 63) < 6 * sqrt(2 * 63) && fabs(chi2_pairs - 4095) < 6 * sqrt(2 * 4095);
+}
+
+static void hash_is_philox(void)
+{
+    enum { N = 1 << 18 };
+    static double x[N], y[N], out[N];
+    bool same_bits = true, single = true;
+    for (int i = 0; i < N; i++) {               /* whole numbers, as they are used, and any others */
+        x[i] = i % 2 ? pick(-DBL_MAX, DBL_MAX) : i;
+        y[i] = i % 3 ? pick(-10, 10) : 7;
+    }
+    lqm_hash(out, x, y, N);
+    for (int i = 0; i < N; i++) {
+        float a = (float)x[i], b = (float)y[i], f;
+        lqmf_hash(&f, &a, &b, 1);
+        same_bits &= out[i] == hash_by_blocks(x[i], y[i]);
+        single &= f == (float)hash_by_blocks(a, b);
+    }
+    check(same_bits, "hash is a block of Philox");
+    check(single, "hash in single precision, rounded once");
+    for (int i = 0; i < N; i++) x[i] = i, y[i] = 3;
+    lqm_hash(out, x, y, N);
+    check(uniform_in_bins(out, N), "hash of whole numbers, first argument");
+    lqm_hash(out, y, x, N);
+    check(uniform_in_bins(out, N), "hash of whole numbers, second argument");
+    double zeros[2] = {0.0, -0.0}, h[2], bad[2] = {NAN, 1}, good[2] = {1, NAN};
+    lqm_hash(h, zeros, zeros, 2);
+    check(h[0] == h[1], "hash: both zeros are one");
+    lqm_hash(h, bad, good, 2);
+    check(isnan(h[0]) && isnan(h[1]), "hash of what is no number");
+}
+
 /* ---- bits ------------------------------------------------------------------------------------ */
 
 static uint64_t hash_of(const void *data, size_t n, uint64_t hash)
@@ -382,6 +445,7 @@ int main(int argc, char **argv)
     special_pairs("atan2", lqm_atan2, lqmf_atan2, atan2);
     two_arguments("pow", lqm_pow, lqmf_pow, powq, full ? 1 << 19 : 1 << 15);
     two_arguments("atan2", lqm_atan2, lqmf_atan2, atan2q, full ? 1 << 19 : 1 << 15);
+    hash_is_philox();
     bits_everywhere();
     return check_result();
 }

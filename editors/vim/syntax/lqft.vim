@@ -28,7 +28,7 @@ syntax match lqftConstant /\<\%(true\|false\|pi\|inf\)\>/
 syntax match lqftReserved /\<\%(flow\|schedule\)\>/
 syntax match lqftSpecial /\<\%(E\|grad\|warmup\|accepted\|iteration\|progress\|weight\|stop\|from\|keep\)\>/
 syntax match lqftBinder /\<\%(sum\|prod\|max\|min\|mean\|integral\)\>\ze\s*\[/
-syntax match lqftFunction /\<\%(exp\|expm1\|log\|log1p\|sin\|cos\|tan\|asin\|acos\|atan\|sinh\|cosh\|tanh\|asinh\|acosh\|atanh\|erf\|lgamma\|erfc\|digamma\|log_i0\|bessel_ratio\|softplus\|sigmoid\|sqrt\|abs\|sign\|floor\|round\|atan2\|pow\|mod\|min\|max\|Re\|Im\|conj\|arg\|sum\|prod\|mean\|volume\|size\|step\|extent\|position\|vary\|sites\|zeros\|identity\|window\|block\|coarse\|fine\|difference\|colour\|colours\|svd\|eigh\|cholesky\|solve\|logdet\|spread\|flat\|shaped\|normal\|uniform\|exponential\)\>\ze\s*(/
+syntax match lqftFunction /\<\%(exp\|expm1\|log\|log1p\|sin\|cos\|tan\|asin\|acos\|atan\|sinh\|cosh\|tanh\|asinh\|acosh\|atanh\|erf\|lgamma\|erfc\|digamma\|log_i0\|bessel_ratio\|softplus\|sigmoid\|sqrt\|abs\|sign\|floor\|round\|atan2\|pow\|hash\|mod\|min\|max\|Re\|Im\|conj\|arg\|sum\|prod\|mean\|volume\|size\|step\|extent\|position\|vary\|sites\|zeros\|identity\|window\|block\|coarse\|fine\|difference\|colour\|colours\|svd\|eigh\|cholesky\|solve\|logdet\|spread\|flat\|shaped\|normal\|uniform\|exponential\)\>\ze\s*(/
 syntax match lqftMaker /\<\%(torus\|box\|linspace\|logspace\|points\|load\)\>\ze\s*(/
 syntax match lqftPlot /\<\%(histogram\|history\|density\|paths\|lines\|map\|errors\)\>\ze\s*(/
 syntax match lqftKind /\%(:\s*\)\@<=\<\%(real\|positive\|angle\|complex\|spin\)\>/

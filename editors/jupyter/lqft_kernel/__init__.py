@@ -1,0 +1,1 @@
+"""Jupyter kernel of lqft: `python -m lqft_kernel install`."""

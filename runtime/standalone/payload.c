@@ -1,0 +1,299 @@
+/* payload.c — writing and reading what is appended to a stub. */
+#include "payload.h"
+
+#include "../io/file.h"
+#include "../run/program_file.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ALIGN = 64, WORDS = 7 };
+static const char mark[8] = {'l', 'q', 'f', 't', 'e', 'x', 'e', '1'};
+typedef struct Tail { uint64_t at, size, hash; char mark[8]; } Tail;
+
+/* ==== the processor ======================================================================== */
+
+/* Feature bits of leaves 1, 7 and 0x80000001, but for those that say what the system has switched on. */
+static void features(unsigned out[WORDS]) {
+    unsigned a, b, c, d;
+    memset(out, 0, WORDS * sizeof *out);
+    if (__get_cpuid_count(1, 0, &a, &b, &c, &d)) out[0] = c & ~(1u << 27 | 1u << 31), out[1] = d;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) out[2] = b, out[3] = c & ~(1u << 4), out[4] = d & 0x07ffffffu & ~(1u << 10);
+    if (__get_cpuid_count(0x80000001u, 0, &a, &b, &c, &d)) out[5] = c, out[6] = d;
+}
+
+static json_t *features_json(void) {
+    unsigned f[WORDS];
+    json_t *list = json_array();
+    features(f);
+    for (int i = 0; i < WORDS; i++) json_array_append_new(list, json_integer(f[i]));
+    return list;
+}
+
+static bool has_features(const json_t *list) {
+    unsigned f[WORDS];
+    features(f);
+    for (int i = 0; i < WORDS; i++)
+        if ((unsigned)json_integer_value(json_array_get(list, (size_t)i)) & ~f[i]) return false;
+    return true;
+}
+
+/* ==== writing ================================================================================ */
+
+typedef struct Out { Text text; } Out;
+
+static void pad(Text *t) {
+    static const char zeros[ALIGN];
+    text_putn(t, zeros, (ALIGN - t->n % ALIGN) % ALIGN);
+}
+
+static void put(Text *t, const void *bytes, size_t n) {
+    pad(t);
+    text_putn(t, bytes, n);
+}
+
+static json_t *group_head(const PayloadGroup *g) {
+    json_t *o = json_object(), *parts = json_array(), *constants = json_array(), *calls = json_array(), *settings = json_array();
+    for (int i = 0; i < g->code.nparts; i++)
+        json_array_append_new(parts, json_pack("[i,i,I]", g->code.parts[i].first, g->code.parts[i].n, (json_int_t)g->code.parts[i].size));
+    for (int i = 0; i < g->code.nconstants; i++)
+        json_array_append_new(constants, json_pack("[i,i,I,i,I]", g->code.constants[i].program, g->code.constants[i].buffer, (json_int_t)g->code.constants[i].n,
+                                                     g->code.constants[i].from, (json_int_t)g->code.constants[i].row));
+    for (int i = 0; i < g->code.ncalls; i++) json_array_append_new(calls, json_pack("[i,i]", g->code.calls[i].program, g->code.calls[i].n));
+    for (int i = 0; i < g->code.nsettings; i++) {
+        json_t *from = json_array();
+        for (int k = 0; k < g->code.settings[i].n; k++) json_array_append_new(from, json_integer(g->code.settings[i].from[k]));
+        json_array_append_new(settings, json_pack("[i,o]", g->code.settings[i].program, from));
+    }
+    json_object_set_new(o, "settings", settings);
+    json_object_set_new(o, "sample", json_integer(g->sample));
+    json_object_set_new(o, "alone", json_boolean(g->alone));
+    json_object_set_new(o, "cpu", json_string(g->cpu));
+    json_object_set_new(o, "lanes", json_integer(g->layout.lanes));
+    json_object_set_new(o, "sites", json_boolean(g->layout.sites));
+    json_object_set_new(o, "split", json_boolean(g->layout.split));
+    json_object_set_new(o, "scratch", json_integer(g->scratch));
+    json_object_set_new(o, "shared", json_boolean(g->shared));
+    json_object_set_new(o, "programs", json_integer(g->code.nprograms));
+    json_object_set_new(o, "parts", parts);
+    json_object_set_new(o, "constants", constants);
+    json_object_set_new(o, "calls", calls);
+    return o;
+}
+
+static void put_group(Text *t, const PayloadGroup *g) {
+    for (int i = 0; i < g->code.nparts; i++) put(t, g->code.parts[i].bytes, g->code.parts[i].size);
+    for (int i = 0; i < g->code.nconstants; i++)
+        if (!g->code.constants[i].from) put(t, g->code.constants[i].data, (size_t)g->code.constants[i].n * sizeof(double));
+    for (int i = 0; i < g->code.ncalls; i++) put(t, g->code.calls[i].call, (size_t)g->code.calls[i].n * sizeof(LqCall));
+}
+
+/* Its place in the file is aligned too. */
+static bool put_payload(Text *t, const Payload *p, size_t at) {
+    char *program = program_write(p->program);
+    if (!program) return false;
+    json_t *o = json_object(), *groups = json_array();
+    for (int i = 0; i < p->ngroups; i++) json_array_append_new(groups, group_head(&p->groups[i]));
+    json_object_set_new(o, "version", json_string(LQFT_VERSION));
+    json_object_set_new(o, "call", json_integer(sizeof(LqCall)));
+    json_object_set_new(o, "features", p->native ? features_json() : json_array());
+    json_object_set_new(o, "groups", groups);
+    json_object_set_new(o, "program", json_loads(program, 0, NULL));
+    free(program);
+    char *head = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    uint64_t n = strlen(head);
+    (void)at;
+    text_putn(t, (const char *)&n, sizeof n);
+    text_putn(t, head, n);
+    free(head);
+    for (int i = 0; i < p->ngroups; i++) put_group(t, &p->groups[i]);
+    pad(t);
+    return true;
+}
+
+static char *read_whole(const char *path, size_t *n, char *err, size_t errlen) {
+    FILE *f = fopen(path, "rb");
+    char *bytes = NULL;
+    if (f && fseek(f, 0, SEEK_END) == 0) {
+        long size = ftell(f);
+        rewind(f);
+        bytes = size >= 0 ? lq_alloc((size_t)size + 1) : NULL;
+        if (bytes && fread(bytes, 1, (size_t)size, f) != (size_t)size) free(bytes), bytes = NULL;
+        *n = bytes ? (size_t)size : 0;
+    }
+    if (!bytes) snprintf(err, errlen, "cannot read %.300s: %s", path, strerror(errno));
+    if (f) fclose(f);
+    return bytes;
+}
+
+/* Written beside it and renamed, so that a running copy is not disturbed. */
+static int write_file(const char *out, const Text *all, char *err, size_t errlen) {
+    char *temporary = lq_alloc(strlen(out) + 32);
+    sprintf(temporary, "%s.new%ld", out, (long)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777), status = 0;
+    if (fd < 0) status = 73, snprintf(err, errlen, "cannot create %.300s: %s", out, strerror(errno));
+    for (size_t done = 0; fd >= 0 && !status && done < all->n;) {
+        ssize_t n = write(fd, all->s + done, all->n - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) status = 74, snprintf(err, errlen, "cannot write %.300s: %s", out, strerror(n < 0 ? errno : ENOSPC));
+        else done += (size_t)n;
+    }
+    if (fd >= 0 && close(fd) != 0 && !status) status = 74, snprintf(err, errlen, "cannot write %.300s: %s", out, strerror(errno));
+    if (!status && rename(temporary, out) != 0) status = 73, snprintf(err, errlen, "cannot create %.300s: %s", out, strerror(errno));
+    if (status && fd >= 0) unlink(temporary);
+    free(temporary);
+    return status;
+}
+
+int payload_write(const char *stub, const char *out, const Payload *p, char *err, size_t errlen) {
+    size_t n = 0;
+    char *bytes = read_whole(stub, &n, err, errlen);
+    if (!bytes) return 66;
+    Text all = {0}, payload = {0};
+    text_putn(&all, bytes, n);
+    free(bytes);
+    pad(&all);
+    if (!put_payload(&payload, p, all.n)) {
+        snprintf(err, errlen, "a name in the program is no UTF-8 text");
+        text_free(&all), text_free(&payload);
+        return 65;
+    }
+    Tail tail = {all.n, payload.n, lq_hash(payload.s, payload.n, 1), {0}};
+    memcpy(tail.mark, mark, sizeof mark);
+    text_putn(&all, payload.s, payload.n);
+    text_putn(&all, (const char *)&tail, sizeof tail);
+    int status = write_file(out, &all, err, errlen);
+    text_free(&all), text_free(&payload);
+    return status;
+}
+
+/* ==== reading ================================================================================== */
+
+typedef struct In { const char *bytes; size_t size, at; bool wrong; } In;
+
+/* The next blob; NULL when the payload ends before. */
+static const char *take(In *in, size_t n) {
+    size_t at = (in->at + ALIGN - 1) / ALIGN * ALIGN;
+    if (in->wrong || at > in->size || n > in->size - at) { in->wrong = true; return NULL; }
+    in->at = at + n;
+    return in->bytes + at;
+}
+
+static int64_t integer_of(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
+static int64_t entry(const json_t *list, int i) { return json_integer_value(json_array_get(list, (size_t)i)); }
+
+/* What is appended was hashed as a whole: sizes are trusted as far as memory is concerned. */
+static bool read_group(PayloadGroup *g, const RunProgram *program, const json_t *o, In *in, Arena *arena) {
+    json_t *parts = json_object_get(o, "parts"), *constants = json_object_get(o, "constants"), *calls = json_object_get(o, "calls"), *settings = json_object_get(o, "settings");
+    const char *cpu = json_string_value(json_object_get(o, "cpu"));
+    *g = (PayloadGroup){.sample = (int)integer_of(o, "sample"), .alone = json_is_true(json_object_get(o, "alone")), .scratch = integer_of(o, "scratch"),
+                        .shared = json_is_true(json_object_get(o, "shared")), .cpu = cpu ? arena_printf(arena, "%s", cpu) : ""};
+    g->layout = (RunLayout){(int)integer_of(o, "lanes"), json_is_true(json_object_get(o, "sites")), json_is_true(json_object_get(o, "split"))};
+    CodeGroup *c = &g->code;
+    c->nprograms = (int)integer_of(o, "programs");
+    c->parts = lq_alloc((json_array_size(parts) + 1) * sizeof *c->parts);
+    c->constants = lq_alloc((json_array_size(constants) + 1) * sizeof *c->constants);
+    c->calls = lq_alloc((json_array_size(calls) + 1) * sizeof *c->calls);
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        const json_t *p = json_array_get(parts, i);
+        size_t size = (size_t)entry(p, 2);
+        const char *bytes = take(in, size);
+        if (!bytes) return false;
+        CodePart part = {lq_alloc(size + 1), size, (int)entry(p, 0), (int)entry(p, 1)};
+        memcpy(part.bytes, bytes, size);
+        c->parts[c->nparts++] = part;
+    }
+    for (size_t i = 0; i < json_array_size(constants); i++) {
+        const json_t *p = json_array_get(constants, i);
+        int64_t n = entry(p, 2);
+        CodeConstant k = {(int)entry(p, 0), (int)entry(p, 1), n, NULL, (int)entry(p, 3), entry(p, 4)};
+        if (n < 0 || k.from < 0 || k.from > program->ndata || k.row < 0 || (k.row && n % k.row)) return false;
+        if (k.from && program->data[k.from - 1].n != n) return false;
+        const char *bytes = k.from ? NULL : n <= (int64_t)(in->size / sizeof(double)) ? take(in, (size_t)n * sizeof(double)) : NULL;
+        if (!bytes && !k.from) return false;
+        k.data = lq_alloc_vectors((size_t)(n ? n : 1) * sizeof(double));
+        if (!k.data) return false;
+        if (bytes) memcpy(k.data, bytes, (size_t)n * sizeof(double));
+        c->constants[c->nconstants++] = k;
+    }
+    c->settings = lq_alloc((json_array_size(settings) + 1) * sizeof *c->settings);
+    for (size_t i = 0; i < json_array_size(settings); i++) {
+        const json_t *p = json_array_get(settings, i), *from = json_array_get(p, 1);
+        int n = (int)json_array_size(from);
+        CodeSettings k = {(int)entry(p, 0), n, NULL, lq_alloc(((size_t)n + 1) * sizeof *k.from)};
+        for (int j = 0; j < n; j++) {
+            k.from[j] = (int)entry(from, j);
+            if (k.from[j] < 0 || k.from[j] >= program->nrecipes) return free(k.from), false;
+        }
+        c->settings[c->nsettings++] = k;
+    }
+    for (size_t i = 0; i < json_array_size(calls); i++) {
+        const json_t *p = json_array_get(calls, i);
+        int n = (int)entry(p, 1);
+        const char *bytes = n >= 0 && n < 1 << 20 ? take(in, (size_t)n * sizeof(LqCall)) : NULL;
+        if (!bytes) return false;
+        CodeCalls k = {(int)entry(p, 0), n, lq_alloc(((size_t)n + 1) * sizeof *k.call)};
+        memcpy(k.call, bytes, (size_t)n * sizeof(LqCall));
+        for (int j = 0; j < n; j++) k.call[j].plan = NULL;
+        c->calls[c->ncalls++] = k;
+    }
+    return true;
+}
+
+static Payload *unpack(In *in, Arena *arena, char *err, size_t errlen) {
+    uint64_t n = 0;
+    if (in->size >= sizeof n) memcpy(&n, in->bytes, sizeof n);
+    if (n > in->size - sizeof n) return snprintf(err, errlen, "its contents are damaged"), NULL;
+    json_t *o = json_loadb(in->bytes + sizeof n, n, 0, NULL), *groups = json_object_get(o, "groups"), *features = json_object_get(o, "features");
+    const char *version = json_string_value(json_object_get(o, "version"));
+    Payload *p = NULL;
+    in->at = sizeof n + n;
+    if (!version || strcmp(version, LQFT_VERSION) || integer_of(o, "call") != sizeof(LqCall)) snprintf(err, errlen, "it was built by another version of lqft");
+    else if (!has_features(features)) snprintf(err, errlen, "it was built for a processor that can do more than this one; build it with --portable");
+    else {
+        char *text = json_dumps(json_object_get(o, "program"), JSON_COMPACT);
+        p = arena_alloc(arena, sizeof *p);
+        p->native = json_array_size(features) > 0;
+        p->program = text ? program_read(text, strlen(text), arena) : NULL;
+        p->groups = arena_alloc(arena, (json_array_size(groups) + 1) * sizeof *p->groups);
+        free(text);
+        bool ok = p->program != NULL;
+        for (size_t i = 0; ok && i < json_array_size(groups); i++) ok = read_group(&p->groups[p->ngroups++], p->program, json_array_get(groups, i), in, arena);
+        if (!ok) p = NULL, snprintf(err, errlen, "its contents are damaged");
+    }
+    json_decref(o);
+    return p;
+}
+
+Payload *payload_read(const char *path, Arena *arena, char *err, size_t errlen) {
+    Tail tail;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    Payload *p = NULL;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        snprintf(err, errlen, "cannot read it: %s", strerror(errno));
+    } else if (st.st_size < (off_t)sizeof tail || pread(fd, &tail, sizeof tail, st.st_size - (off_t)sizeof tail) != sizeof tail ||
+               memcmp(tail.mark, mark, sizeof mark)) {
+        snprintf(err, errlen, "no program was built into it: `lqft build` does that");
+    } else if (tail.at > (uint64_t)st.st_size || tail.size != (uint64_t)st.st_size - sizeof tail - tail.at) {
+        snprintf(err, errlen, "it is not complete");
+    } else {
+        char *all = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (all == MAP_FAILED) snprintf(err, errlen, "cannot read it: %s", strerror(errno));
+        else if (lq_hash(all + tail.at, tail.size, 1) != tail.hash) snprintf(err, errlen, "its contents are damaged: the checksum is another");
+        else {
+            In in = {all + tail.at, tail.size, 0, false};
+            p = unpack(&in, arena, err, errlen);
+        }
+        if (all != MAP_FAILED) munmap(all, (size_t)st.st_size);
+    }
+    if (fd >= 0) close(fd);
+    return p;
+}
