@@ -194,7 +194,7 @@ static int no_command(const char *name) {
 /* lqft alone: the prompt. */
 static int prompt_alone(void) {
     Arena *arena = arena_new();
-    RunOptions o = {.color = want_color(), .library = find_library(arena)};
+    RunOptions o = {.run = {.color = want_color()}, .library = find_library(arena)};
     int status = repl_command(&o);
     arena_free(arena);
     return status;

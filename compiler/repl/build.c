@@ -26,16 +26,20 @@ Build *build_new(Repl *r, const Entries *entries) {
     Text t = {0};
     assemble(b, &t);
     s->front.text = arena_strndup(s->arena, t.s ? t.s : "", t.n), s->front.length = t.n;
-    s->front.data = r->o.data, s->front.ndata = r->o.ndata;
+    s->front.data = r->o.run.data, s->front.ndata = r->o.run.ndata;
     text_free(&t);
     for (int i = 0; i < r->o.noverrides; i++) r->o.overrides[i].used = false;
-    s->model = model_load(&s->front, s->arena, r->o.path, r->o.library, r->o.overrides, r->o.noverrides, r->o.seed);
+    s->model = model_load(&s->front, s->arena, r->o.path, r->o.library, r->o.overrides, r->o.noverrides, r->o.run.seed);
     s->plan = s->model->unusable ? NULL : plan_tasks(s->model, false);
     b->sound = s->plan && s->front.sink.nerrors == 0;
-    b->run = (RunResult){.model = s->model, .plan = s->plan, .options = &r->o, .arena = s->arena};
+    b->options = &r->o;
+    b->engine = compiling_engine(&r->o);
+    b->settings = run_settings(&r->o, s->arena);
     b->results = arena_alloc(s->arena, ((size_t)b->entries.n + 1) * sizeof *b->results);
     if (!b->sound) return b;
     kept_plan(b);
+    b->program = lower_plan(s);
+    run_begin(&b->run, b->program, &b->settings, &b->engine, s->arena);
     for (int i = 0; i < s->plan->nsamples; i++) vec_push(&b->run.samples, NULL);
     depend_all(r, b);
     return b;
@@ -117,6 +121,34 @@ bool build_is_stale(const Build *b, int i) {
     return entry_is_task(b->entries.data[i]) && !(b->results[i].done && b->results[i].key == b->key[i]);
 }
 
+const RunSample *build_sample(const Build *b, const SampleTask *t) { return t ? &b->program->samples[t->index] : NULL; }
+const RunReport *build_report(const Build *b, const ReportTask *t) { return t ? &b->program->reports[t->number] : NULL; }
+
+const SampleTask *build_sample_task(const Build *b, const RunSample *t) {
+    for (int i = 0; i < b->s.plan->tasks.n; i++) {
+        const Task *k = b->s.plan->tasks.data[i];
+        if (k->kind == TASK_SAMPLE && build_sample(b, k->sample) == t) return k->sample;
+    }
+    return NULL;
+}
+
+const ReportTask *build_report_task(const Build *b, const RunReport *t) {
+    for (int i = 0; i < b->s.plan->tasks.n; i++) {
+        const Task *k = b->s.plan->tasks.data[i];
+        if (k->report && build_report(b, k->report) == t) return k->report;
+        for (int j = 0; j < k->reports.n; j++)
+            if (k->reports.data[j] && build_report(b, k->reports.data[j]) == t) return k->reports.data[j];
+    }
+    return NULL;
+}
+
+int build_variable(const Build *b, const Variable *v) {
+    const Elab *e = b->s.model->elab;
+    for (int i = 0; i < e->variables.n; i++)
+        if (e->variables.data[i] == v) return i;
+    return -1;
+}
+
 /* ---- from the program before --------------------------------------------------------------- */
 
 static int count_tasks(const Build *b, int i, TaskKind kind) {
@@ -138,11 +170,11 @@ static int given(const Task *t, Variable **out, int most) {
     return n;
 }
 
-static void copy_report(Build *b, const ReportResult *from, const ReportTask *t, ReportResult *to) {
+static void copy_report(Build *b, const ReportResult *from, const RunReport *t, ReportResult *to) {
     double *const *in[] = {&from->value, &from->error, &from->tau_int, &from->tau_int_error, &from->ess, &from->rhat, &from->draws};
     double **out[] = {&to->value, &to->error, &to->tau_int, &to->tau_int_error, &to->ess, &to->rhat, &to->draws};
     *to = *from;
-    to->task = t, to->name = t->name;
+    to->task = t, to->name = t ? t->name : NULL;
     for (int i = 0; i < LQ_COUNT(in); i++) {
         if (!*in[i]) continue;
         *out[i] = arena_alloc(b->s.arena, (size_t)(from->n + 1) * sizeof(double));
@@ -173,17 +205,16 @@ static bool take_over(Build *b, int i, Result *old) {
         }
         if (t->kind == TASK_REPORT) {
             ReportResult *q = arena_alloc(b->s.arena, sizeof *q);
-            copy_report(b, old->reports.data[report++], t->report, q);
+            copy_report(b, old->reports.data[report++], build_report(b, t->report), q);
             vec_push(&new->reports, q);
             vec_push(&b->run.reports, q);
         }
         int m = given(t, variables, MAX_ITEMS);
         for (int v = 0; v < m; v++, found++) {
-            Variable *w = variables[v];
-            w->data = arena_alloc(b->s.arena, (size_t)(w->n + 1) * sizeof *w->data);
-            memcpy(w->data, old->found.data[found], (size_t)w->n * sizeof *w->data);
-            vec_push(&new->found, w->data);
-            vec_push(&new->nfound, w->n);
+            double *data = variable_room(&b->run, build_variable(b, variables[v]));
+            memcpy(data, old->found.data[found], (size_t)variables[v]->n * sizeof *data);
+            vec_push(&new->found, data);
+            vec_push(&new->nfound, variables[v]->n);
         }
     }
     new->done = true, new->interrupted = old->interrupted, new->key = old->key;
@@ -213,8 +244,7 @@ static void to_attic(Build *b, Result *old) {
     }
     for (int i = 0; i < old->reports.n; i++) {
         ReportResult *q = arena_alloc(b->s.arena, sizeof *q);
-        copy_report(b, old->reports.data[i], old->reports.data[i]->task, q);
-        q->task = NULL, q->name = NULL;
+        copy_report(b, old->reports.data[i], NULL, q);
         vec_push(&kept.reports, q);
     }
     for (int i = 0; i < old->found.n; i++) {

@@ -199,12 +199,12 @@ static int run_seed(Repl *r, char *arg) {
     char *end;
     errno = 0;
     long long v = strtoll(arg, &end, 10);
-    if (!*arg) { fprintf(r->out, "seed %u\n", r->o.seed); return 0; }
+    if (!*arg) { fprintf(r->out, "seed %u\n", r->o.run.seed); return 0; }
     if (errno || *end || v < 0 || v > UINT32_MAX) return eval_complain(r, "a seed is a whole number from 0 to 4294967295, not `%s`", arg);
-    uint32_t before = r->o.seed;
-    r->o.seed = (uint32_t)v;
+    uint32_t before = r->o.run.seed;
+    r->o.run.seed = (uint32_t)v;
     if (rebuild(r, NULL)) return 0;
-    r->o.seed = before;
+    r->o.run.seed = before;
     return 1;
 }
 

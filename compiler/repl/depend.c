@@ -208,7 +208,7 @@ static uint64_t drawn(const Task *t) {
 }
 
 static uint64_t key_of(const Repl *r, const Build *b, int i) {
-    uint64_t h = imported(b, mix(b->entries.data[i]->hash, r->o.seed));
+    uint64_t h = imported(b, mix(b->entries.data[i]->hash, r->o.run.seed));
     for (int j = 0; j < b->entries.n; j++)
         if (b->needs[i][j]) h = contents(b, b->entries.data[j], mix(h, entry_is_task(b->entries.data[j]) ? b->key[j] : b->entries.data[j]->hash));
     Task *tasks[512];

@@ -25,7 +25,7 @@ int eval_complain(Repl *r, const char *fmt, ...) {
 void eval_messages(Repl *r, Front *f) {
     if (r->on_diagnostics) r->on_diagnostics(r, &f->sink);
     fflush(r->out);
-    diag_print_all(&f->sink, stderr, r->o.color);
+    diag_print_all(&f->sink, stderr, r->o.run.color);
 }
 
 /* ---- the program changes ----------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ static void watch_end(Watch *w) {
 Chain *job_chain(Build *b, const SampleTask *t) {
     for (int i = 0; i < b->entries.n; i++)
         for (int k = 0; k < b->results[i].chains.n; k++)
-            if (b->results[i].chains.data[k].data->task == t) return &b->results[i].chains.data[k];
+            if (b->results[i].chains.data[k].data->task == build_sample(b, t)) return &b->results[i].chains.data[k];
     return NULL;
 }
 
@@ -128,7 +128,8 @@ static void own_series(SampleData *d) {
 
 static int run_chains(Build *b, Result *out, Task *t) {
     SampleData *data = NULL;
-    int status = t->sample->minimizes ? minimize_run(&b->run, t->sample, &data) : sample_run(&b->run, t->sample, &data);
+    const RunSample *sample = build_sample(b, t->sample);
+    int status = sample->minimizes ? minimize_run(&b->run, sample, &data) : sample_run(&b->run, sample, &data);
     if (!data) return status ? status : 75;
     if (t->sample->minimizes) own_series(data);
     b->run.samples.data[t->sample->index] = data;
@@ -137,30 +138,37 @@ static int run_chains(Build *b, Result *out, Task *t) {
     out->interrupted |= data->interrupted;
     if (!t->sample->minimizes) summarize(b, &c);
     for (int i = 0; t->sample->minimizes && i < t->sample->target.n; i++) {
-        Variable *v = t->sample->found[i];
-        if (!v->data) return status ? status : 75;
-        vec_push(&out->found, v->data);
-        vec_push(&out->nfound, v->n);
+        int v = sample->found[i];
+        if (!b->run.variables[v].data) return status ? status : 75;
+        vec_push(&out->found, b->run.variables[v].data);
+        vec_push(&out->nfound, b->program->variables[v].n);
     }
     return status;
+}
+
+/* The task as the runtime has it. */
+static const RunTask *runs(const Build *b, const Task *t) {
+    for (int i = 0; i < b->s.plan->tasks.n; i++)
+        if (b->s.plan->tasks.data[i] == t) return &b->program->tasks[i];
+    return NULL;
 }
 
 static void run_print(Repl *r, Build *b, const Task *t) {
     for (int i = 0; i < t->texts.n; i++) {
         const ReportTask *q = t->reports.data[i];
         if (!q) { fprintf(r->out, "%s ", t->texts.data[i]); continue; }
-        ReportResult *x = summarize_report(&b->run, q);
+        ReportResult *x = summarize_report(&b->run, build_report(b, q));
         fprintf(r->out, "%s = %s ", t->texts.data[i], format_value_error(b->s.arena, x->value[0], x->error[0]));
     }
     fprintf(r->out, "\n");
 }
 
 static int run_plot(Repl *r, Build *b, Task *t) {
-    const char *out = r->o.out;
-    if (r->svg_folder && !out) r->o.out = r->svg_folder;
-    r->o.draw = r->terminal;
-    int status = plots_write(&b->run, t);
-    r->o.out = out;
+    const char *out = b->settings.out;
+    if (r->svg_folder && !out) b->settings.out = r->svg_folder;
+    b->settings.draw = r->terminal;
+    int status = plots_write(&b->run, runs(b, t));
+    b->settings.out = out;
     for (int i = 0; i < b->run.files.n; i++) vec_push(&r->svg, b->run.files.data[i]);
     if (r->svg_folder && !out) b->run.files.n = 0;
     return status;
@@ -171,21 +179,22 @@ static int run_task(Repl *r, Build *b, Result *out, Task *t) {
     switch (t->kind) {
     case TASK_SAMPLE: return run_chains(b, out, t);
     case TASK_REPORT: {
-        ReportResult *q = summarize_report(&b->run, t->report);
+        ReportResult *q = summarize_report(&b->run, build_report(b, t->report));
         vec_push(&out->reports, q);
         vec_push(&b->run.reports, q);
         return 0;
     }
-    case TASK_LOAD: return variables_load(&b->run, t);
+    case TASK_LOAD: return variables_load(&b->run, runs(b, t));
     case TASK_KEEP:
-        status = variables_keep(&b->run, t);
+        status = variables_keep(&b->run, runs(b, t));
         for (int i = 0; status == 0 && i < t->variables.n; i++) {
-            vec_push(&out->found, t->variables.data[i]->data);
-            vec_push(&out->nfound, t->variables.data[i]->n);
+            int v = build_variable(b, t->variables.data[i]);
+            vec_push(&out->found, b->run.variables[v].data);
+            vec_push(&out->nfound, b->program->variables[v].n);
         }
         return status;
     case TASK_PLOT: return run_plot(r, b, t);
-    case TASK_SAVE: return saves_write(&b->run, t);
+    case TASK_SAVE: return saves_write(&b->run, runs(b, t));
     case TASK_PRINT: run_print(r, b, t); return 0;
     }
     return 0;
@@ -201,7 +210,7 @@ static void forget(Build *b, Result *old) {
         if (!own) b->run.reports.data[n++] = b->run.reports.data[i];
     }
     b->run.reports.n = n;
-    for (int i = 0; i < old->chains.n; i++) b->run.samples.data[old->chains.data[i].data->task->index] = NULL;
+    for (int i = 0; i < old->chains.n; i++) b->run.samples.data[old->chains.data[i].data->task - b->program->samples] = NULL;
     result_free(old);
 }
 

@@ -195,7 +195,7 @@ int json_loop(Repl *r) {
     if (!s.out || s.capture < 0 || dup2(s.capture, STDOUT_FILENO) < 0 || dup2(s.capture, STDERR_FILENO) < 0) return 70;
     r->svg_folder = mkdtemp(folder);
     r->on_diagnostics = take_diagnostics;
-    r->o.quiet = true, r->o.color = false;
+    r->o.run.quiet = true, r->o.run.color = false;
     speaking = &s;
     char *line = NULL;
     size_t room = 0;

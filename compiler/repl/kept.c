@@ -80,7 +80,7 @@ static Series moved(Series *s) {
     return out;
 }
 
-static SampleData *copy_data(Arena *a, SampleData *from, const SampleTask *t, int nprimaries) {
+static SampleData *copy_data(Arena *a, SampleData *from, const RunSample *t, int nprimaries) {
     SampleData *d = arena_alloc(a, sizeof *d);
     *d = *from;
     d->task = t, d->nprimaries = nprimaries;
@@ -99,7 +99,7 @@ Chain kept_adopt(Build *b, const SampleTask *t, Chain *from) {
     bool as_it_was = !t || t->minimizes;
     int mine = as_it_was ? from->nprimaries : asked(t), fields = as_it_was ? parts : t->primaries.n - mine;
     Chain c = {.nprimaries = mine};
-    c.data = copy_data(b->s.arena, old, t, mine + fields);
+    c.data = copy_data(b->s.arena, old, build_sample(b, t), mine + fields);
     c.print = arena_alloc(b->s.arena, (size_t)(mine + 1) * sizeof *c.print);
     if (as_it_was && mine) memcpy(c.print, from->print, (size_t)mine * sizeof *c.print);
     else if (mine) c.print = prints_of(b->s.arena, t, mine);
@@ -207,7 +207,7 @@ static void measure_all(Measuring *m) {
         for (int l = 0; l < MAX_LANES; l++) m->chains[l] = (uint32_t)(first + l);
         for (int64_t draw = 0; draw < m->data->draws && !run_interrupted(); draw++) {
             fill(m, draw);
-            CallArgs a = {.in = m->in, .out = m->out, .scratch = m->scratch, .seed = m->b->run.options->seed,
+            CallArgs a = {.in = m->in, .out = m->out, .scratch = m->scratch, .seed = m->b->settings.seed,
                           .step = (uint32_t)(m->t->warmup + (draw + 1) * m->t->thin), .chains = m->chains};
             execute(m->x, 0, &a);
             take(m, draw);
@@ -216,7 +216,7 @@ static void measure_all(Measuring *m) {
 }
 
 static void allocate(Measuring *m) {
-    const Variables *uses = &m->t->measure_uses;
+    const RunVariables *uses = &m->data->task->uses[RUN_MEASURE];
     m->in = lq_alloc((size_t)(m->f.nin + 1) * sizeof *m->in);
     m->out = lq_alloc((size_t)(m->f.nout + 1) * sizeof *m->out);
     for (int i = 0; i < m->t->state_in.n; i++) m->in[i] = room(ir_elements(m->f.ir, m->f.in[i]) * m->lanes);
@@ -239,13 +239,13 @@ static void forget(Measuring *m, const bool *wanted) {
 }
 
 KeptState kept_measure(Build *b, Chain *c, const bool *wanted) {
-    const SampleTask *t = c->data->task;
+    const SampleTask *t = build_sample_task(b, c->data->task);
     Measuring m = {.b = b, .t = t, .data = c->data, .fields = c->nprimaries};
     if (c->data->nprimaries - c->nprimaries < t->nfield_parts) return KEPT_MISSING;
     for (int i = 0; i < t->nfield_parts; i++)
         if (!c->data->primaries[m.fields + i].data) return KEPT_MISSING;
     choose(&m, wanted, c->nprimaries);
-    RunOptions o = *b->run.options;
+    RunOptions o = *b->options;
     o.lanes = LANES_CHAINS;
     KLanes lanes;
     char err[512] = "";

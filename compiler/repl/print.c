@@ -1,7 +1,7 @@
 /* print.c — results at the prompt: value(error), arrays abbreviated; what chains did. */
 #include "repl.h"
 
-#include "../run/results.h"
+#include "../../runtime/run/results.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,8 +19,8 @@ static void put_quality(const ReportResult *q, int64_t k, Arena *a, FILE *out) {
 
 static void put_rows(Build *b, const ReportResult *q, FILE *out) {
     Arena *a = b->s.arena;
-    Axis axes[IR_MAX_RANK];
-    int n = value_axes(a, q->task->value, axes);
+    const Axis *axes = q->task->axes;
+    int n = q->task->naxes;
     for (int64_t k = 0; k < q->n && k < MOST_ROWS; k++) {
         int64_t index[IR_MAX_RANK] = {0}, rest = k;
         for (int i = n - 1; i >= 0 && n == q->rank; i--) index[i] = rest % axes[i].n, rest /= axes[i].n;
@@ -59,7 +59,7 @@ static void put_value(Build *b, const ReportResult *re, const ReportResult *im, 
             put_element(b->s.arena, re, im, k, out);
         }
         fprintf(out, ")");
-        put_sets(re->task->value, out);
+        put_sets(build_report_task(b, re->task)->value, out);
     }
     if (!im && re->n == 1) put_quality(re, 0, b->s.arena, out);
     fprintf(out, "\n");
@@ -78,8 +78,8 @@ static void put_reports(Repl *r, Build *b, int i) {
 
 static void put_monitors(Build *b, const SampleData *d, FILE *out) {
     const char *before = d->task->minimizes ? "  at the end: " : "  monitored: ";
-    for (int i = 0; i < d->nstats && i < d->task->frame.monitors.n; i++) {
-        const char *name = d->task->frame.monitors.data[i].name;
+    for (int i = 0; i < d->nstats && i < d->task->nmonitors; i++) {
+        const char *name = d->task->monitors[i].name;
         if (!strncmp(name, "accept.", 7) || !strncmp(name, "warn.", 5) || !strcmp(name, "stop.now") || (d->task->minimizes && i == 0)) continue;
         Mean m = d->task->minimizes ? (Mean){d->draws ? d->stats[i].data[d->draws - 1] : NAN, 0} : monitor_mean(d, i);
         fprintf(out, "%s%s = %s", before, name, format_value_error(b->s.arena, m.value, m.error));
@@ -89,9 +89,9 @@ static void put_monitors(Build *b, const SampleData *d, FILE *out) {
 }
 
 static void put_sample(Build *b, const SampleData *d, FILE *out) {
-    const SampleTask *t = d->task;
+    const RunSample *t = d->task;
     Acceptance a;
-    for (int i = 0; i < t->target.n; i++) fprintf(out, "%s%s", i ? ", " : "", t->target.names[i]);
+    for (int i = 0; i < t->ntargets; i++) fprintf(out, "%s%s", i ? ", " : "", t->targets[i]);
     fprintf(out, ": %s, %lld chains × %lld draws", t->method, (long long)d->chains, (long long)d->draws);
     if (t->thin > 1) fprintf(out, " of %lld steps", (long long)t->thin);
     fprintf(out, ", warm-up %lld", (long long)t->warmup);
@@ -101,10 +101,10 @@ static void put_sample(Build *b, const SampleData *d, FILE *out) {
 }
 
 static void put_minimized(Build *b, const SampleData *d, FILE *out) {
-    const SampleTask *t = d->task;
+    const RunSample *t = d->task;
     (void)b;
-    for (int i = 0; i < t->target.n && i < 3; i++) fprintf(out, "%s%s", i ? ", " : "", t->target.names[i]);
-    fprintf(out, "%s: %s, %lld iteration%s", t->target.n > 3 ? ", …" : "", t->method, (long long)d->draws, d->draws == 1 ? "" : "s");
+    for (int i = 0; i < t->ntargets && i < 3; i++) fprintf(out, "%s%s", i ? ", " : "", t->targets[i]);
+    fprintf(out, "%s: %s, %lld iteration%s", t->ntargets > 3 ? ", …" : "", t->method, (long long)d->draws, d->draws == 1 ? "" : "s");
     if (d->draws < t->draws && !d->interrupted) fprintf(out, ", ended by its condition");
     if (d->draws > 0) fprintf(out, ", objective %.6g … %.6g", d->stats[0].data[0], d->stats[0].data[d->draws - 1]);
     fprintf(out, "%s\n", d->interrupted ? " (interrupted)" : "");

@@ -61,23 +61,23 @@ static int open_file(Repl *r, const char *path) {
 }
 
 int repl_command(const RunOptions *o) {
-    Repl repl = {.o = *o, .arena = arena_new(), .started = run_clock(), .json = o->json}, *r = &repl;
+    Repl repl = {.o = *o, .arena = arena_new(), .started = run_clock(), .json = o->run.json}, *r = &repl;
     const char *file = o->path;
     r->out = stdout;
     setvbuf(stdout, NULL, _IOLBF, 0);           /* in order with the messages */
-    r->terminal = !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    r->terminal = !o->run.json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     r->o.path = "session";
     for (int i = 0; i < o->noverrides; i++) vec_push(&r->overrides, o->overrides[i]);
     r->o.overrides = r->overrides.data;
     struct sigaction act = {.sa_handler = ignore, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &act, NULL);
-    if (!o->seed_given && getrandom(&r->o.seed, sizeof r->o.seed, 0) != sizeof r->o.seed) return 70;
+    if (!o->run.seed_given && getrandom(&r->o.run.seed, sizeof r->o.run.seed, 0) != sizeof r->o.run.seed) return 70;
     Entries none = {0};
     r->build = build_new(r, &none);
     int status = 0;
-    if (o->json) status = json_loop(r);
+    if (o->run.json) status = json_loop(r);
     else {
-        if (r->terminal) fprintf(r->out, "lqft " LQFT_VERSION ", seed %u; :help lists the commands\n", r->o.seed);
+        if (r->terminal) fprintf(r->out, "lqft " LQFT_VERSION ", seed %u; :help lists the commands\n", r->o.run.seed);
         if (file) r->nerrors += open_file(r, file);
         loop(r);
         status = !r->terminal && r->nerrors ? 1 : 0;

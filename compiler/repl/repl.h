@@ -77,6 +77,10 @@ typedef struct Result {
 /* A program and the state of its tasks. */
 typedef struct Build {
     Session     s;
+    const RunOptions *options;
+    const RunProgram *program;         /* the plan as the runtime has it; NULL when it is not sound */
+    RunSettings settings;
+    RunEngine   engine;
     RunResult   run;
     Entries     entries;
     uint32_t   *lo;                    /* [entries.n + 1]: where each begins in the program's text */
@@ -119,6 +123,12 @@ void   build_inherit(Build *b, Build *before);
 /* The tasks of entry i: their numbers in the plan from *first on; how many. */
 int    build_tasks(const Build *b, int i, Task **out, int most);
 bool   build_is_stale(const Build *b, int i);
+/* Tasks of the plan in the program, and back. */
+const RunSample  *build_sample(const Build *b, const SampleTask *t);
+const RunReport  *build_report(const Build *b, const ReportTask *t);
+const SampleTask *build_sample_task(const Build *b, const RunSample *t);
+const ReportTask *build_report_task(const Build *b, const RunReport *t);
+int    build_variable(const Build *b, const Variable *v);
 
 /* ==== depend.c ==================================================================== */
 

@@ -228,7 +228,7 @@ static RunVariables variables_of_task(Lowering *l, const Task *t) {
 static RunTask lower_task(Lowering *l, const Task *t) {
     RunTask r = {.kind = t->kind, .sample = t->sample ? t->sample->index : -1, .report = number_of_report(l, t->report), .look = t->look,
                  .path = t->path, .kept = t->kept, .of_variables = t->network || t->variables.n};
-    if (t->path && t->decl->path) r.path_at = place_of(l, t->decl->path->at);
+    if (t->path && t->decl && t->decl->path) r.path_at = place_of(l, t->decl->path->at);
     lower_curves(l, t, &r);
     r.nprinted = t->texts.n, r.printed = ROOM(l, t->texts.n, int), r.texts = ROOM(l, t->texts.n, const char *);
     for (int i = 0; i < t->texts.n; i++) r.texts[i] = t->texts.data[i], r.printed[i] = number_of_report(l, t->reports.data[i]);
