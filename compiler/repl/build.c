@@ -40,6 +40,7 @@ Build *build_new(Repl *r, const Entries *entries) {
     kept_plan(b);
     b->program = lower_plan(s);
     run_begin(&b->run, b->program, &b->settings, &b->engine, s->arena);
+    b->run.pause = &r->pause;
     for (int i = 0; i < s->plan->nsamples; i++) vec_push(&b->run.samples, NULL);
     depend_all(r, b);
     return b;
@@ -151,15 +152,6 @@ int build_variable(const Build *b, const Variable *v) {
 
 /* ---- from the program before --------------------------------------------------------------- */
 
-static int count_tasks(const Build *b, int i, TaskKind kind) {
-    int n = 0;
-    for (int k = 0; k < b->s.plan->tasks.n; k++) {
-        const Task *t = b->s.plan->tasks.data[k];
-        n += t->kind == kind && t->decl && build_entry_at(b, t->decl->at) == i;
-    }
-    return n;
-}
-
 /* The variables that a task gives values. */
 static int given(const Task *t, Variable **out, int most) {
     int n = 0;
@@ -182,13 +174,23 @@ static void copy_report(Build *b, const ReportResult *from, const RunReport *t, 
     }
 }
 
-/* Result i of the program becomes a valid result of before: the same number of everything. */
+static int count_tasks(Task *const *tasks, int n, TaskKind kind) {
+    int count = 0;
+    for (int k = 0; k < n; k++) count += tasks[k]->kind == kind;
+    return count;
+}
+
+/* Result i of the program becomes a valid result of before, or what there is of one: the same
+ * number of everything, and the draws of a task that was interrupted. */
 static bool take_over(Build *b, int i, Result *old) {
     Result *new = &b->results[i];
     Task *tasks[512];
     Variable *variables[MAX_ITEMS];
     int n = build_tasks(b, i, tasks, LQ_COUNT(tasks)), chain = 0, report = 0, found = 0;
-    if (n > LQ_COUNT(tasks) || count_tasks(b, i, TASK_SAMPLE) != old->chains.n || count_tasks(b, i, TASK_REPORT) != old->reports.n) return false;
+    if (n > LQ_COUNT(tasks) || (n < old->ntasks + old->interrupted) || (!old->interrupted && n != old->ntasks)) return false;
+    n = old->ntasks;
+    if (old->interrupted && count_tasks(tasks, n, TASK_SAMPLE) < old->chains.n) n++;
+    if (count_tasks(tasks, n, TASK_SAMPLE) != old->chains.n || count_tasks(tasks, n, TASK_REPORT) != old->reports.n) return false;
     for (int k = 0; k < n; k++) {
         if (tasks[k]->kind == TASK_LOAD) return false;         /* cheap, and files may change */
         int m = given(tasks[k], variables, MAX_ITEMS);
@@ -217,13 +219,13 @@ static bool take_over(Build *b, int i, Result *old) {
             vec_push(&new->nfound, variables[v]->n);
         }
     }
-    new->done = true, new->interrupted = old->interrupted, new->key = old->key;
+    new->done = old->done, new->interrupted = old->interrupted, new->ntasks = old->ntasks, new->key = old->key;
     return true;
 }
 
 static Result *find_result(Build *before, uint64_t key) {
     for (int i = 0; i < before->entries.n; i++)
-        if (before->results[i].done && before->results[i].key == key) return &before->results[i];
+        if ((before->results[i].done || before->results[i].interrupted) && before->results[i].key == key) return &before->results[i];
     for (int i = 0; i < before->attic.n; i++)
         if (before->attic.data[i].done && before->attic.data[i].key == key) return &before->attic.data[i];
     return NULL;
@@ -237,7 +239,7 @@ static void to_attic(Build *b, Result *old) {
         memmove(b->attic.data, b->attic.data + 1, (size_t)(MAX_ATTIC - 1) * sizeof *b->attic.data);
         b->attic.n--;
     }
-    Result kept = {.done = true, .interrupted = old->interrupted, .key = old->key};
+    Result kept = {.done = true, .interrupted = old->interrupted, .ntasks = old->ntasks, .key = old->key};
     for (int i = 0; i < old->chains.n; i++) {
         Chain c = kept_adopt(b, NULL, &old->chains.data[i]);
         vec_push(&kept.chains, c);

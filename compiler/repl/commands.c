@@ -239,9 +239,7 @@ static int run_resume(Repl *r, char *arg) {
     (void)arg;
     int i = r->resume ? build_find(r->build, r->resume) : -1;
     if (i < 0) return eval_complain(r, "nothing was interrupted");
-    int status = job_resume(r, r->build, i);
-    if (status == 0 || r->build->results[i].done) print_result(r, r->build, i);
-    return status != 0;
+    return eval_shown(r, i, job_resume(r, r->build, i)) != 0;
 }
 
 static int run_quit(Repl *r, char *arg) {

@@ -133,13 +133,14 @@ static Build *try_build(Repl *r, const Entries *fresh) {
     return b;
 }
 
-int eval_run(Repl *r, int i) {
+int eval_shown(Repl *r, int i, int status) {
     Build *b = r->build;
-    int status = job_run(r, b, i);
     if (status == 0 || b->results[i].done) print_result(r, b, i);
     if (status == 75) fprintf(r->out, "interrupted; `:resume` goes on\n");
     return status;
 }
+
+int eval_run(Repl *r, int i) { return eval_shown(r, i, job_run(r, r->build, i)); }
 
 /* Runs the fresh tasks of the program in their order; a broken one stops the rest. */
 static int run_fresh(Repl *r, Build *b, const Entries *fresh) {

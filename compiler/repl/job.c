@@ -83,7 +83,7 @@ void wishes_of(const Task *t, Wishes *w) {
     }
 }
 
-static int carry_out(Repl *r, Build *b, int i);
+static int carry_out(Repl *r, Build *b, int i, bool on);
 
 /* The chain has all series that are wanted of it; they are measured now when they are not there. */
 static int provide(Repl *r, Build *b, const SampleTask *t, const Wishes *w) {
@@ -96,7 +96,7 @@ static int provide(Repl *r, Build *b, const SampleTask *t, const Wishes *w) {
     if (state != KEPT_MISSING) return state == KEPT_MEASURED ? 0 : state == KEPT_STOPPED ? 75 : 70;
     int owner = build_entry_at(b, t->decl->at);
     fprintf(stderr, "%s: the configurations were not kept, so the chains run again, the same draws\n", entry_title(b->s.arena, b->entries.data[owner]));
-    return carry_out(r, b, owner);
+    return carry_out(r, b, owner, false);
 }
 
 static int provide_all(Repl *r, Build *b, const Task *t) {
@@ -214,8 +214,41 @@ static void forget(Build *b, Result *old) {
     result_free(old);
 }
 
-/* The tasks of an entry, from nothing. */
-static int carry_out(Repl *r, Build *b, int i) {
+/* The draws of the task that was interrupted, when it had any. */
+static const SampleData *paused(const Build *b, const Result *x, const Task *t) {
+    for (int i = 0; i < x->chains.n && t->kind == TASK_SAMPLE; i++)
+        if (x->chains.data[i].data->task == build_sample(b, t->sample)) return x->chains.data[i].data;
+    return NULL;
+}
+
+/* One task, from where it was interrupted; its draws until then are given back when it has them all. */
+static int run_paused(Repl *r, Build *b, Result *out, Task *t) {
+    Chain old = {0};
+    if (paused(b, out, t)) {
+        b->run.samples.data[t->sample->index] = NULL;
+        old = out->chains.data[--out->chains.n];
+        int n = t->sample->minimizes ? t->sample->target.n : 0;
+        out->found.n -= n, out->nfound.n -= n;
+    }
+    r->pause.go_on = r->pause.held, r->pause.data = old.data;
+    int status = run_task(r, b, out, t);
+    r->pause.go_on = false, r->pause.data = NULL;
+    if (old.data) {
+        Result gone = {0};
+        vec_push(&gone.chains, old);
+        result_free(&gone);
+    }
+    return status;
+}
+
+/* What was made of fewer draws than the entry will have. */
+static void forget_dependents(Build *b, int i) {
+    for (int j = 0; j < b->entries.n; j++)
+        if (b->needs[j][i]) forget(b, &b->results[j]);
+}
+
+/* The tasks of an entry; `on`: those that are left after an interruption. */
+static int carry_out(Repl *r, Build *b, int i, bool on) {
     Result *out = &b->results[i];
     Task *tasks[512];
     int n = build_tasks(b, i, tasks, LQ_COUNT(tasks)), status = 0;
@@ -224,20 +257,34 @@ static int carry_out(Repl *r, Build *b, int i) {
         return 1;
     }
     for (int k = 0; k < n && status == 0; k++) status = provide_all(r, b, tasks[k]);
-    if (out->interrupted)                        /* what was made of fewer draws */
-        for (int j = 0; j < b->entries.n; j++)
-            if (b->needs[j][i]) forget(b, &b->results[j]);
-    forget(b, out);
-    out->interrupted = false;
-    for (int k = 0; k < n && status == 0; k++) status = run_task(r, b, out, tasks[k]);
-    /* of one interrupted task what it has is kept; of several, nothing stands for the rest */
-    bool kept = status == 75 && n == 1 && out->chains.n == 1;
-    if (status && !kept) forget(b, out);
-    out->done = status == 0 || kept;
+    if (status) return status;
+    if (out->interrupted) forget_dependents(b, i);
+    if (!on) forget(b, out);
+    int first = out->ntasks;
+    int64_t states = r->pause.count;
+    out->interrupted = false, out->done = false;
+    for (int k = first; k < n && status == 0; k++) {
+        status = on && k == first ? run_paused(r, b, out, tasks[k]) : run_task(r, b, out, tasks[k]);
+        if (status == 0) out->ntasks++;
+    }
+    /* what an interrupted task has can be shown when it is the only one */
+    out->interrupted = status == 75;
+    if (status && !out->interrupted) forget(b, out);
+    out->done = status == 0 || (out->interrupted && n == 1 && out->chains.n == 1);
     out->key = b->key[i];
+    if (status == 75 && r->pause.count == states && !(on && out->ntasks == first)) pause_drop(&r->pause);     /* of another task */
     if (status == 75) r->resume = b->entries.data[i];
-    else if (r->resume == b->entries.data[i]) r->resume = NULL;
+    else if (r->resume == b->entries.data[i]) r->resume = NULL, pause_drop(&r->pause);
     return status;
+}
+
+/* What it has not measured of the draws that it has is measured now: it goes on with all of it. */
+static bool complete_measurements(Build *b, Result *out) {
+    Chain *c = out->chains.n ? &out->chains.data[out->chains.n - 1] : NULL;
+    if (!c || c->data->task->minimizes) return true;
+    bool *wanted = arena_alloc(b->s.arena, (size_t)(c->nprimaries + 1) * sizeof *wanted), any = false;
+    for (int i = 0; i < c->nprimaries; i++) wanted[i] = !kept_has(c, i), any |= wanted[i];
+    return !any || kept_measure(b, c, wanted) == KEPT_MEASURED;
 }
 
 static int run_needed(Repl *r, Build *b, int i, int of) {
@@ -246,7 +293,7 @@ static int run_needed(Repl *r, Build *b, int i, int of) {
     for (int k = 0; k < i && status == 0; k++)
         if (b->needs[i][k] && entry_is_task(b->entries.data[k])) status = run_needed(r, b, k, of);
     if (status) return status;
-    status = carry_out(r, b, i);
+    status = carry_out(r, b, i, false);
     if (i != of && status == 0) print_result(r, b, i);
     return status;
 }
@@ -259,13 +306,13 @@ int job_run(Repl *r, Build *b, int i) {
     return status;
 }
 
-/* Runs are not continued from a state yet: the task is carried out from its beginning, with the
- * same draws, so that the result is that of a run that nobody interrupted. */
 int job_resume(Repl *r, Build *b, int i) {
     Watch w;
-    fprintf(stderr, "%s: from its beginning, with the same draws\n", entry_title(b->s.arena, b->entries.data[i]));
+    Result *x = &b->results[i];
+    bool on = x->interrupted && x->key == b->key[i] && r->pause.held && complete_measurements(b, x);
+    if (!on) fprintf(stderr, "%s: from its beginning, with the same draws\n", entry_title(b->s.arena, b->entries.data[i]));
     watch_begin(&w);
-    int status = carry_out(r, b, i);
+    int status = carry_out(r, b, i, on);
     watch_end(&w);
     return status;
 }

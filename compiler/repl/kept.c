@@ -117,7 +117,7 @@ void result_free(Result *r) {
         for (int k = 0; k < d->nstats; k++) free(d->stats[k].data), d->stats[k].data = NULL;
     }
     vec_free(&r->chains), vec_free(&r->reports), vec_free(&r->found), vec_free(&r->nfound);
-    r->done = false;
+    r->done = r->interrupted = false, r->ntasks = 0;
 }
 
 bool kept_has(const Chain *c, int primary) { return primary < c->data->nprimaries && c->data->primaries[primary].data; }

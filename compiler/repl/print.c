@@ -1,7 +1,7 @@
 /* print.c — results at the prompt: value(error), arrays abbreviated; what chains did. */
 #include "repl.h"
 
-#include "../../runtime/run/results.h"
+#include "../../runtime/run/run.h"
 
 #include <math.h>
 #include <string.h>

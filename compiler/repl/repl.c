@@ -83,6 +83,7 @@ int repl_command(const RunOptions *o) {
         status = !r->terminal && r->nerrors ? 1 : 0;
     }
     build_free(r->build);
+    pause_drop(&r->pause);
     vec_free(&r->overrides), vec_free(&r->svg);
     text_free(&r->diagnostics);
     arena_free(r->arena);

@@ -65,7 +65,8 @@ typedef struct Chain {
 
 /* What the tasks of an entry left. */
 typedef struct Result {
-    bool     done, interrupted;
+    bool     done, interrupted;        /* done: it can be shown, and others can be computed from it */
+    int      ntasks;                   /* so many of its tasks are whole */
     uint64_t key;                      /* of what it was computed from */
     VEC(Chain) chains;
     VEC(ReportResult *) reports;
@@ -108,6 +109,7 @@ typedef struct Repl {
     void      (*on_diagnostics)(struct Repl *, const Sink *);
     const char *loaded;                /* the file that the session came from, or NULL */
     const Entry *resume;               /* the job that was interrupted */
+    RunPause    pause;                 /* where it was then */
 } Repl;
 
 /* Never NULL; sound: without errors.  Messages stay in its sink, at the places of the user's texts. */
@@ -158,7 +160,7 @@ void  result_free(Result *r);
 
 /* Runs the tasks of entry i, and first what they need.  0, or an exit status after a message. */
 int  job_run(Repl *r, Build *b, int i);
-/* The same for one that was interrupted: the draws that it would have made. */
+/* Goes on with the one that was interrupted, from where it was: the draws that it would have made. */
 int  job_resume(Repl *r, Build *b, int i);
 /* The series that a task is made from; primary -1: what the method watches. */
 typedef struct Wish { const SampleTask *sample; int primary; } Wish;
@@ -177,6 +179,8 @@ int  eval_enter(Repl *r, const Entries *fresh, bool carry_out);
 int  eval_passing(Repl *r, const Entry *e, bool quiet);
 /* Carries out entry i of the program where that is needed, and shows the result. */
 int  eval_run(Repl *r, int i);
+/* Shows what a job left that ended with this status; the status. */
+int  eval_shown(Repl *r, int i, int status);
 /* Does the text end where more is wanted?  Commands are always whole. */
 bool eval_is_open(const char *text, size_t length);
 const Origin *eval_origin(Repl *r, const char *path, const char *text, size_t length);

@@ -300,6 +300,7 @@ bool keep_due(const RunResult *r) {
 int keep_state(RunResult *r, SampleData *d, const KeepState *state) {
     Keeper *k = r->keeper;
     char err[700] = "";
+    if (r->pause) pause_hold(r->pause, state);
     if (!k) return 0;
     double begin = run_clock();
     int status = state->warming ? 0 : append(r, d, state->draw, err, sizeof err);
@@ -341,6 +342,8 @@ static int damaged(const RunResult *r, const char *what) {
     return 65;
 }
 
+bool keep_wanted(const RunResult *r) { return r->keeper || r->pause; }
+
 bool keep_is_past(const RunResult *r) {
     return r->keeper && r->keeper->from && r->task < integer_of(r->keeper->about, "task");
 }
@@ -373,8 +376,8 @@ int keep_finished(RunResult *r, SampleData *d, bool *finished) {
 int keep_restore(RunResult *r, SampleData *d, KeepState *state, bool *found) {
     Keeper *k = r->keeper;
     char err[700] = "";
-    *found = false;
-    if (!k || !k->from || r->task != integer_of(k->about, "task") || !json_object_get(k->about, "step")) return 0;
+    *found = r->pause && r->pause->go_on && pause_restore(r->pause, d, state);
+    if (*found || !k || !k->from || r->task != integer_of(k->about, "task") || !json_object_get(k->about, "step")) return 0;
     for (int i = 0; i < state->narrays; i++) {
         const StoreArray *a = checkpoint_find(k->from, state->names[i]);
         if (!a || a->n != state->n[i]) return damaged(r, state->names[i]);

@@ -142,7 +142,7 @@ static int64_t place_of(const Minimizing *s, int i, int64_t k) { return s->split
 static KeepState *keep_arrays(Minimizing *s) {
     Arena *a = s->r->arena;
     KeepState *k = arena_alloc(a, sizeof *k);
-    if (!s->r->keeper) return k;
+    if (!keep_wanted(s->r)) return k;
     int n = s->t->nstate;
     k->narrays = n;
     k->names = arena_alloc(a, (size_t)(n + 1) * sizeof *k->names);
@@ -176,7 +176,7 @@ static void arrays_to_state(const Minimizing *s, const KeepState *k) {
 /* ---- the iterations --------------------------------------------------------------------------- */
 
 static int checkpoint(Minimizing *s, KeepState *k, int64_t done, double seconds) {
-    if (!s->r->keeper) return 0;
+    if (!keep_wanted(s->r)) return 0;
     state_to_arrays(s, k);
     k->draw = k->step = done, k->seconds = seconds;
     return keep_state(s->r, s->data, k);

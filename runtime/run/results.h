@@ -8,21 +8,9 @@
 
 /* ---- summary.c ---- */
 
-/* Acceptance and mean acceptance ratio of a sampler with `accept`. */
-typedef struct Acceptance {
-    double accepted;                  /* fraction, over all chains */
-    double ratio, ratio_error;        /* <exp(-dH)>: 1 when the algorithm is exact */
-    int64_t stuck, first_stuck;       /* chains that never moved; the first of them */
-} Acceptance;
-
-/* False when the sampler accepts everything by construction. */
-bool sample_acceptance(const SampleData *d, Acceptance *a);
 /* Series of a monitor of this name, or NULL. */
 const Series *sample_stat(const SampleData *d, const char *name);
 
-/* The mean of a monitor after the warm-up. */
-typedef struct Mean { double value, error; } Mean;
-Mean monitor_mean(const SampleData *d, int monitor);
 /* How the distribution of a monitor falls off. */
 TailResult monitor_tail(const SampleData *d, int monitor);
 
@@ -39,7 +27,5 @@ int output_failed(const char *path, const char *err);
 const ReportResult *result_of(RunResult *r, int report);
 /* The folder and those above it; false: errno says why not. */
 bool make_folders(const char *path);
-/* What axis a's element i is called: its coordinate on a grid, else its number. */
-double axis_label(const Axis *a, int64_t i);
 
 #endif

@@ -8,6 +8,7 @@
  *   variables.c the values that minimisations find
  *   progress.c  the line that shows how far a task is; interruptions
  *   keep.c      the run directory: measurements, checkpoints, going on from one
+ *   pause.c     going on from a state in memory
  *   summary.c   statistics of the report expressions (Γ-method, tau_int, R-hat, ESS)
  *   output.c    the table, the JSON object, diagnostics
  *   plots.c     figures of the plot declarations
@@ -70,6 +71,7 @@ typedef struct ReportResult {
 typedef struct VariableData { double *data, *split; } VariableData;
 
 typedef struct Keeper Keeper;
+typedef struct RunPause RunPause;
 
 typedef struct RunResult {
     const RunProgram  *program;
@@ -81,6 +83,7 @@ typedef struct RunResult {
     VEC(Diagnostic) diagnostics;
     VEC(const char *) files;          /* written */
     Keeper *keeper;                   /* NULL: nothing is kept */
+    RunPause *pause;                  /* where an interrupted task leaves its state; NULL: nowhere */
     int     task;                     /* the number of the task that is carried out */
     double  begin, front_seconds, total_seconds;
     Arena  *arena;
@@ -167,6 +170,8 @@ typedef struct KeepState {
     int     narrays; const char **names; int64_t *n; double **data;
     double  seconds, warmup_seconds, cpu_seconds;
 } KeepState;
+/* Will anything become of a state? */
+bool keep_wanted(const RunResult *r);
 /* Is the sample done already?  Then its series are read back into d. */
 int  keep_finished(RunResult *r, SampleData *d, bool *finished);
 /* Where the sample goes on, its arrays and series filled in: *found false when it begins. */
@@ -187,7 +192,34 @@ int  keep_summary(RunResult *r, int status);
 int  keep_page(RunResult *r);
 void keep_event(RunResult *r, const char *event, const char *fmt, ...) LQ_PRINTF(3, 4);
 
+/* ---- pause.c: a state in memory, for going on where a task was interrupted ---- */
+
+struct RunPause {
+    bool      held;                   /* is there one? */
+    bool      go_on;                  /* the next task that runs is the one it is of */
+    KeepState state;                  /* its own copy */
+    const SampleData *data;           /* the draws up to there; NULL: in the warm-up */
+    int64_t   count;                  /* of states so far */
+};
+void pause_hold(RunPause *p, const KeepState *k);
+/* False when the state is none of this sample. */
+bool pause_restore(RunPause *p, SampleData *d, KeepState *k);
+void pause_drop(RunPause *p);
+
 /* ---- summary.c ---- */
+
+/* Acceptance and mean acceptance ratio of a sampler with `accept`. */
+typedef struct Acceptance {
+    double accepted;                  /* fraction, over all chains */
+    double ratio, ratio_error;        /* <exp(-dH)>: 1 when the algorithm is exact */
+    int64_t stuck, first_stuck;       /* chains that never moved; the first of them */
+} Acceptance;
+
+/* False when the sampler accepts everything by construction. */
+bool sample_acceptance(const SampleData *d, Acceptance *a);
+/* The mean of a monitor after the warm-up. */
+typedef struct Mean { double value, error; } Mean;
+Mean monitor_mean(const SampleData *d, int monitor);
 
 /* Statistics of one report from the series of the samples it depends on. */
 ReportResult *summarize_report(RunResult *r, const RunReport *t);
@@ -199,6 +231,8 @@ void output_table(const RunResult *r, FILE *out);
 void output_json(const RunResult *r, FILE *out);
 /* "2.501(12)"; "-0.0004(20)"; "1.5" when the error is 0. */
 const char *format_value_error(Arena *a, double value, double error);
+/* What axis a's element i is called: its coordinate on a grid, else its number. */
+double axis_label(const Axis *a, int64_t i);
 
 /* ---- plots.c, saves.c: 0, or exit status 73/74 after a message ---- */
 int plots_write(RunResult *r, const RunTask *t);

@@ -197,7 +197,7 @@ static KeepState *keep_arrays(Sampling *s) {
     static const char *const others[] = {[KEEP_ACCEPTED] = "accepted", [KEEP_WARMUP] = "warmup.sums", [KEEP_MEANS] = "warmup.means"};
     Arena *a = s->r->arena;
     KeepState *k = arena_alloc(a, sizeof *k);
-    if (!s->r->keeper) return k;
+    if (!keep_wanted(s->r)) return k;
     int parts = s->t->nstate, n = parts + KEEP_OTHERS;
     int64_t chains = s->data->chains, sizes[] = {[KEEP_ACCEPTED] = chains, [KEEP_WARMUP] = chains * s->data->nstats, [KEEP_MEANS] = s->data->nstats};
     k->narrays = n;
@@ -242,7 +242,7 @@ static void restore(Sampling *s, KeepState *k) {
 /* seconds: of this phase, up to now. */
 static int checkpoint(Sampling *s, double seconds) {
     KeepState *k = s->kept;
-    if (!s->r->keeper) return 0;
+    if (!keep_wanted(s->r)) return 0;
     exchange(s, k, false);
     k->warming = s->warming, k->step = s->step, k->draw = s->draw;
     if (s->warming) k->warmup_seconds = seconds;

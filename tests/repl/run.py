@@ -522,6 +522,7 @@ class Keys(Case):
         self.assertNotEqual(self.value(t.say("m"), "m"), whole)
         text = t.say(":resume")
         self.assertIn("8 chains × 50000 draws", text)
+        self.assertNotIn("from its beginning", text)
         self.assertEqual(self.value(t.say("m"), "m"), whole)
         self.assertIn("nothing was interrupted", t.say(":resume"))
 
@@ -572,6 +573,51 @@ class Protocol(Case):
         self.assertEqual((reply["id"], reply["status"]), ("long", "error"))
         self.assertIn("`:resume` goes on", reply["text"])
         self.assertEqual(s.text("1 + 1"), "2\n")
+
+    def interrupted(self, s, code, delay):
+        """Sends the code, and ^C after a while: was it stopped on its way?"""
+        s.process.stdin.write(json.dumps({"id": "long", "code": code}).encode() + b"\n")
+        s.process.stdin.flush()
+        time.sleep(delay)
+        s.process.send_signal(signal.SIGINT)
+        reply = json.loads(s.process.stdout.readline())
+        return reply["status"] == "error" and "`:resume` goes on" in reply["text"]
+
+    def test_resume(self):
+        """What was stopped, and stopped again, ends with the numbers of what was not: chains in their draws, in their warm-up, at a point of a
+        scan, and minimisations; also when something else was asked in between."""
+        scan = "grid Ks = linspace(0.15, 0.25, 3)\nscan kappa in Ks {\n  " + LONG.replace("50000", "15000") + "  report m = E[M^2]\n}\n"
+        fit = ("import optimizers.adam\naxis D = 4000\nloss cost(u) = sum[d in D] (u[d] - sin(d))^2 + (sum[d in D] u[d]^3)^2\n"
+               "minimize cost(u) over u[D] : real with adam(rate = 1e-4) { steps = 60000 }\n")
+        cases = {"draws": (MODEL, LONG, "E[M^2]"), "warm-up": (MODEL, LONG.replace("warmup = 0  draws = 50000", "warmup = 150000  draws = 100"), "E[M^2]"),
+                 "scan": (MODEL, scan, None), "minimisation": (fit[:fit.index("minimize")], fit[fit.index("minimize"):], "cost(u)")}
+        for name, (model, task, asked) in cases.items():
+            with self.subTest(name):
+                plain = self.json("--seed", "5")
+                plain.ask(model)
+                whole = plain.ask(task)
+                self.assertEqual(whole["status"], "ok", whole)
+                wanted = plain.text(asked) if asked else None
+                times = 0
+                for delay in (0.3, 0.15, 0.6, 0.08, 1.2):                  # until it meets a run on its way
+                    s = self.json("--seed", "5")
+                    s.ask(model)
+                    if not self.interrupted(s, task, delay):
+                        continue
+                    times = 1
+                    while self.interrupted(s, ":resume", 0.1 + 0.05*times):
+                        times += 1
+                        self.assertEqual(s.text("1 + 1"), "2\n")
+                        self.assertLess(times, 200)
+                    break
+                self.assertGreater(times, 0)
+                text = s.text(":resume") if "nothing was interrupted" not in s.ask(":resume")["text"] else ""
+                self.assertNotIn("from its beginning", text)
+                if asked:
+                    self.assertEqual(s.text(asked), wanted)
+                else:
+                    self.assertEqual(re.findall("m = .*", s.text(":run m")), re.findall("m = .*", plain.text(":run m")))
+                print(f"{name}: interrupted {times} times", file=sys.stderr)
 
     def test_symbols(self):
         """Every \\name gives what the lexer reads."""
