@@ -60,8 +60,22 @@ static int columns(const char *s) {
     return n;
 }
 
-static void row(FILE *out, const char *left, const char *right, int width) {
-    fprintf(out, "%s%*s%s\n", left, width - columns(left) > 1 ? width - columns(left) : 2, "", right);
+enum { WIDEST = 110 };
+
+/* Two columns, the second broken at blanks; indent: what stands before the first. */
+static void row(FILE *out, int indent, const char *left, const char *right, int width) {
+    int column = fprintf(out, "%s%*s", left, width - columns(left) > 1 ? width - columns(left) : 2, "") - (int)strlen(left) + columns(left) + indent;
+    for (bool first = true; *right; first = false) {
+        int n = (int)strcspn(right, " ");
+        char word[200];
+        snprintf(word, sizeof word, "%.*s", n, right);
+        if (!first && column + 1 + columns(word) > WIDEST) column = fprintf(out, "\n%*s", width + indent, "") - 1, first = true;
+        fprintf(out, "%s%s", first ? "" : " ", word);
+        column += columns(word) + !first;
+        right += n;
+        while (*right == ' ') right++;
+    }
+    fputc('\n', out);
 }
 
 void help_usage(FILE *out) {
@@ -69,7 +83,7 @@ void help_usage(FILE *out) {
         Text t = {0};
         text_printf(&t, "lqft %s %s", commands[i].name, commands[i].arguments);
         fprintf(out, "%s ", i ? "      " : "usage:");
-        row(out, t.s, commands[i].summary, 48);
+        row(out, 7, t.s, commands[i].summary, 48);
         text_free(&t);
     }
     fprintf(out, "       lqft --version | --help\n`lqft COMMAND --help` lists the options of a command.\n");
@@ -105,7 +119,7 @@ bool help_command(FILE *out, const char *name) {
         Text t = {0};
         text_printf(&t, "%s%s%s", options[i].name, options[i].value ? " " : "", options[i].value ? options[i].value : "");
         fprintf(out, "  ");
-        row(out, t.s, options[i].what, 32);
+        row(out, 2, t.s, options[i].what, 32);
         text_free(&t);
     }
     return true;

@@ -20,6 +20,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,8 @@ class Failed(Exception):
 
 
 def run(lqft, path, *args, timeout=120):
+    if "--out" in args:                                # of the run before
+        shutil.rmtree(args[args.index("--out") + 1], ignore_errors=True)
     p = subprocess.run([lqft, "run", path, "--quiet", *args], capture_output=True, timeout=timeout)
     if p.returncode < 0 or p.returncode not in (0, 70):
         raise Failed(f"exit status {p.returncode}: {p.stderr.decode(errors='replace')[-300:]}")
@@ -83,7 +86,6 @@ def read_npy(path):
 def series(lqft, path, text, settings, folder, chains, draws, *args):
     """Bytes of each chain of what the added `save` writes."""
     out = os.path.join(folder, f"c{chains}d{draws}{''.join(args)}".replace("-", "").replace("=", ""))
-    os.makedirs(out, exist_ok=True)
     p = run(lqft, path, *settings, "--chains", str(chains), f"draws={draws}", "--out", out, "--seed", "5", *args)
     if p.returncode == 70:
         return None
@@ -99,7 +101,7 @@ def series(lqft, path, text, settings, folder, chains, draws, *args):
 
 def check(lqft, path, settings, observable, folder):
     done = []
-    base = [*settings, "warmup=3", "--out", folder]
+    base = [*settings, "warmup=3", "--out", os.path.join(folder, "run")]
     few = [*base, "draws=6"]
     first = report(lqft, path, few, "--seed", "5", "--chains", "11", "--threads", "1")
     for threads in ("2", "4"):
@@ -145,7 +147,7 @@ def check(lqft, path, settings, observable, folder):
 
 
 def check_one(lqft, path, settings, folder):
-    args = [*settings, "warmup=1", "draws=3", "length=1", "steps=6", "--out", folder]
+    args = [*settings, "warmup=1", "draws=3", "length=1", "steps=6", "--out", os.path.join(folder, "run")]
     prints = {t: report(lqft, path, args, "--seed", "5", "--chains", "1", "--threads", str(t)) for t in (1, 2, 3)}
     if prints[1] is None or len(set(prints.values())) != 1:
         raise Failed("threads that share one lattice change its numbers")

@@ -58,7 +58,7 @@ def fail(name, text):
 
 def show(lqft, path, what):
     """What `lqft show` prints; code of LLVM comes on stderr."""
-    r = subprocess.run([lqft, "show", path, what], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    r = subprocess.run([lqft, "show", path, what, "--lanes", "chains"], capture_output=True, text=True, cwd=ROOT, timeout=120)
     if r.returncode:
         fail(path, "`lqft show … %s` ended with %d: %s" % (what, r.returncode, r.stderr[:300]))
         return ""

@@ -30,7 +30,7 @@ NOISE_FREE = {"spectral_bayes": None}        # this example divides by its noise
 
 
 def run(lqft, file, noise, seed, folder):
-    command = [lqft, "run", os.path.join(ROOT, "examples", file + ".lqft"), f"noise={noise}", "--seed", str(seed), "--json", "--quiet", "--out", folder]
+    command = [lqft, "run", os.path.join(ROOT, "examples", file + ".lqft"), f"noise={noise}", "--seed", str(seed), "--json", "--quiet", "--out", tempfile.mkdtemp(dir=folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")

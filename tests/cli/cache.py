@@ -17,7 +17,8 @@ import tempfile
 MODEL = """
 import samplers.hmc
 param kappa = 0.2
-lattice X = torus(16, 16)
+param L = 16
+lattice X = torus(L, L)
 field phi[X] : real
 data table[x in X] = cos(x[0])
 action S(phi) = sum[x in X] ( -2*kappa*sum[mu in X.dirs] phi[x]*phi[x + mu] + phi[x]^2 + 0.1*table[x]^2*phi[x]^4 )
@@ -96,8 +97,10 @@ def main():
             spoilt = os.stat(path).st_ino
             check(runs.run(cache) == want and os.stat(path).st_ino != spoilt, "damaged (%s): made anew" % how)
         other = runs.run(cache, "kappa=0.21")
-        check(other != want and len(files(cache)) == 2, "another parameter is another program")
-        check(runs.run(cache, "kappa=0.21") == other and runs.run(cache) == want, "both are found")
+        check(other != want and len(files(cache)) == 1, "another parameter is the same code, with other numbers")
+        larger = runs.run(cache, "L=12")
+        check(larger != want and len(files(cache)) == 2, "another extent is other code")
+        check(runs.run(cache, "L=12") == larger and runs.run(cache, "kappa=0.21") == other and runs.run(cache) == want, "both are found")
         blocked = os.path.join(top, "file")
         open(blocked, "w").close()
         check(runs.run(os.path.join(blocked, "cache")) == want, "a folder that cannot be made")

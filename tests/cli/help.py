@@ -72,7 +72,7 @@ class Help(unittest.TestCase):
         that is wrong), and no other one is."""
         for command in ("run", "check", "show"):
             for name, value in options(command).items():
-                argument = [] if not value else [value.split("|")[0] if "|" in value else "7" if value == "N" else "."]
+                argument = [] if not value else [value.split("|")[0] if "|" in value else "7" if value in ("N", "TIME", "SECONDS") else "."]
                 done = lqft(command, "none.lqft", *(["ast"] if command == "show" else []), name, *argument, cwd=self.folder)
                 self.assertEqual(done.returncode, 0 if name == "--help" else 66, f"{command} {name}: {done.stderr}")
                 for choice in value.split("|") if "|" in value else []:

@@ -195,8 +195,12 @@ class Statuses(Case):
         self.write("", "file")
         for folder in ("file", "file/below", "/dev/null/x", ""):
             done = self.lqft("run", model, "--out", folder, status=73)
-            self.assertIn("lqft: cannot create", done.err)
-            self.assertIn("chi2", done.out)         # a file that cannot be written costs no numbers
+            self.assertRegex(done.err, f"lqft: .*{re.escape(folder)}.*: ")
+            self.assertEqual(done.out, "")          # before anything is computed
+        os.mkdir(os.path.join(self.folder, "model.history-M.svg"))
+        done = self.lqft("run", model, status=74)
+        self.assertIn("lqft: cannot write", done.err)
+        self.assertIn("chi2", done.out)             # a file that cannot be written costs no numbers
 
     def test_cannot_write(self):
         def small_files():
@@ -545,7 +549,8 @@ class Files(Case):
             self.svg(os.path.join(self.folder, name))
             self.assertIn(f"wrote {self.folder}/{name}", done.out)
         answer = self.report(model, "--out", "new/folder")
-        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "new", "folder"))), written)
+        kept = ["checkpoint", "lock", "log.jsonl", "measurements.h5", "run.json", "summary.json"]
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "new", "folder"))), sorted(written + kept))
         self.assertEqual(sorted(answer["files"]), [f"new/folder/{name}" for name in written])
 
     def test_plot_settings(self):

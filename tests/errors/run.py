@@ -102,6 +102,8 @@ def check_codes(lqft):
     used = set()
     for text in sources("compiler", ".c", ".h"):
         used.update(re.findall(r'"([ED]\d{4})"', text))
+    for text in sources("runtime/run", ".c"):
+        used.update(re.findall(r'"(D\d{4})"', text))
     for text in sources("grammar", ".re", ".y"):
         used.update(re.findall(r'"([ED]\d{4})"', text))
     shown = set()

@@ -69,7 +69,7 @@ class Installed(unittest.TestCase):
         if not os.path.lexists(link):
             os.symlink(program, link)
         self.good(link, "run", os.path.join(prefix, "share", "doc", "lqft", "examples", "oscillator.lqft"), "draws=10", "warmup=10", "--quiet",
-                  "--out", self.folder, env=clean)
+                  "--out", tempfile.mkdtemp(dir=self.folder), env=clean)
 
     def test_moved(self):
         prefix = self.install()

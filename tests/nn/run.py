@@ -100,7 +100,7 @@ def check_files(lqft):
         def run(first, last, *arguments):
             with open(path, "w", encoding="utf-8") as f:
                 f.write(TRAINED.format(first=first, last=last))
-            return reports(lqft, path, "--out", folder, *arguments)
+            return reports(lqft, path, *arguments)
         train = "minimize fit over net.weights with adam(rate = 3e-2) { steps = 500 }"
         for ending in ("safetensors", "npz", "h5"):
             trained = run(train, f'save net.weights to "w.{ending}"', "--seed", "1")

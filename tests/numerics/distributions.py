@@ -91,7 +91,7 @@ def run(folder, draw, device, *arguments, status=0):
     path = os.path.join(folder, "m.lqft")
     with open(path, "w") as f:
         f.write(MODEL.replace("DRAW", draw))
-    done = subprocess.run([LQFT, "run", path, "--seed", "7", "--quiet", "--device", device, "--out", folder, *arguments],
+    done = subprocess.run([LQFT, "run", path, "--seed", "7", "--quiet", "--device", device, *arguments],
                           capture_output=True, text=True)
     if done.returncode != status:
         return fail(f"{draw}: status {done.returncode}, expected {status}: {done.stderr}")

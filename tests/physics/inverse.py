@@ -29,6 +29,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POINTS = 25
@@ -39,7 +40,8 @@ BETA_C = math.log(1 + math.sqrt(2))/2
 
 
 def reports(o, example, *arguments):
-    command = [o.lqft, "run", os.path.join(ROOT, "examples", example + ".lqft"), *arguments, "--seed", str(o.seed), "--json", "--quiet", "--out", o.out]
+    os.makedirs(o.out, exist_ok=True)
+    command = [o.lqft, "run", os.path.join(ROOT, "examples", example + ".lqft"), *arguments, "--seed", str(o.seed), "--json", "--quiet", "--out", tempfile.mkdtemp(dir=o.out)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=400)
     if done.returncode:
         raise RuntimeError(done.stderr)
