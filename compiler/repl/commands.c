@@ -46,7 +46,7 @@ static int run_show(Repl *r, char *arg) {
     if (!*arg || !strcmp(arg, "session")) { print_session(r); return 0; }
     if (!strcmp(arg, "force")) { ask_forces(r); return 0; }
     for (int i = 0; i < LQ_COUNT(plans); i++)
-        if (!strcmp(arg, plans[i])) { fflush(r->out); show_session(&r->build->s, arg); return 0; }
+        if (!strcmp(arg, plans[i])) { fflush(r->out); show_session(&r->build->s, &r->o, arg); return 0; }
     if (!strcmp(arg, "stale")) {
         for (int i = 0; i < r->build->entries.n; i++)
             if (build_is_stale(r->build, i)) fprintf(r->out, "%s\n", entry_title(r->arena, r->build->entries.data[i]));

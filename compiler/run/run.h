@@ -71,7 +71,7 @@ const Value *action_gradient(Elab *e, const Decl *d, const Value **point, const 
 bool check_objective(Session *s, const RunOptions *o, const SampleTask *t, Text *out);
 int check_model(const RunOptions *o);
 /* ast, force, ir, kernels or llvm of a session without errors, on standard output. */
-void show_session(Session *s, const char *what);
+void show_session(Session *s, const RunOptions *o, const char *what);
 int show_model(const RunOptions *o, const char *what);
 int run_model(const RunOptions *o);
 /* ---- build.c ---- */

@@ -49,7 +49,7 @@ static void show_force(Session *s) {
     }
 }
 
-static void show_functions(Session *s, const char *what) {
+static void show_functions(Session *s, const RunOptions *o, const char *what) {
     for (int i = 0; i < s->plan->tasks.n; i++) {
         const Task *t = s->plan->tasks.data[i];
         if (t->kind != TASK_SAMPLE) continue;
@@ -62,14 +62,14 @@ static void show_functions(Session *s, const char *what) {
         }
         if (!strcmp(what, "ir")) continue;
         kernel_share_layout(programs, LQ_COUNT(f));
-        KLanes lanes = kernel_lanes(programs, LQ_COUNT(f), t->sample->chains);
+        KLanes lanes = choose_lanes(programs, LQ_COUNT(f), t->sample->chains, o);
         if (!strcmp(what, "kernels")) {
-            printf("%s\n", lanes.why);
+            printf("%s\n", o->lanes == LANES_CHEAPEST ? lanes.why : lanes.sites ? "lanes are sites, as was asked for" : "lanes are chains, as was asked for");
             continue;
         }
         char err[512] = "";
-        BackendOptions o = {.lanes = lanes.lanes, .sites = lanes.sites, .optimize = 1, .dump = true};
-        Compiled *c = backend_native.compile(programs, LQ_COUNT(f), &o, err, sizeof err);
+        BackendOptions b = {.lanes = lanes.lanes, .sites = lanes.sites, .optimize = 1, .dump = true};
+        Compiled *c = backend_native.compile(programs, LQ_COUNT(f), &b, err, sizeof err);
         if (c) backend_native.release(c);
         else fprintf(stderr, "lqft: %s\n", err);
     }
@@ -83,10 +83,10 @@ static void show_ast(Session *s) {
     vec_free(&p.decls);
 }
 
-void show_session(Session *s, const char *what) {
+void show_session(Session *s, const RunOptions *o, const char *what) {
     if (!strcmp(what, "force")) show_force(s);
     else if (!strcmp(what, "ast")) show_ast(s);
-    else show_functions(s, what);
+    else show_functions(s, o, what);
 }
 
 int show_model(const RunOptions *o, const char *what) {
@@ -102,7 +102,7 @@ int show_model(const RunOptions *o, const char *what) {
     Session s;
     session_open(&s, o, false);
     int status = session_check(&s, o);
-    if (status == 0) show_session(&s, what);
+    if (status == 0) show_session(&s, o, what);
     session_close(&s);
     return status;
 }
