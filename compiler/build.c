@@ -164,18 +164,8 @@ static bool compile(Building *b) {
 
 /* ---- the whole ----------------------------------------------------------------------------------- */
 
-static int write_out(Building *b) {
-    char stub[4200];
-    const char *name = b->o->shared ? "lqft_sampler.so" : "lqft_sampler";
-    if (!find_stub(name, stub, sizeof stub)) {
-        snprintf(b->err, sizeof b->err, "the file %s, into which programs are built, is not beside lqft", name);
-        return 70;
-    }
-    Payload p = {b->program, !b->o->portable, b->groups.n, b->groups.data};
-    return payload_write(stub, b->o->target, &p, b->err, sizeof b->err);
-}
-
-int build_model(const RunOptions *o) {
+/* The program with these values of what is open, behind what `all` has: an exit status, after a message. */
+static int add_variant(const RunOptions *o, const char *values, Text *all) {
     Session s;
     session_open(&s, o, false);
     int status = session_check(&s, o);
@@ -186,11 +176,58 @@ int build_model(const RunOptions *o) {
         status = compile(&b) ? 0 : 70;
         CodeGroup **code = arena_alloc(s.arena, (size_t)(b.groups.n + 1) * sizeof *code);
         for (int i = 0; i < b.groups.n; i++) code[i] = &b.groups.data[i].code;
-        if (!status) lower_settings(&s, b.program, b.groups.n, code), status = write_out(&b);
+        if (!status) {
+            lower_settings(&s, b.program, b.groups.n, code);
+            Payload p = {.values = values, .program = b.program, .native = !o->portable, .ngroups = b.groups.n, .groups = b.groups.data};
+            status = payload_add(all, &p, b.err, sizeof b.err);
+        }
         if (status) fprintf(stderr, "lqft: %s\n", b.err);
         for (int i = 0; i < b.groups.n; i++) code_group_free(&b.groups.data[i].code);
         vec_free(&b.groups), vec_free(&b.data), vec_free(&b.others), vec_free(&b.other_programs);
     }
     session_close(&s);
+    return status;
+}
+
+/* All combinations of the values of what is open, the first values first: they are the defaults. */
+static int add_variants(const RunOptions *o, Text *all) {
+    int at[MOST_OPEN] = {0}, status = 0;
+    RunOptions one = *o;
+    VEC(Override) overrides = {0};
+    for (bool more = true; more && !status;) {
+        Text values = {0};
+        overrides.n = 0;
+        for (int i = 0; i < o->noverrides; i++) vec_push(&overrides, o->overrides[i]);
+        for (int i = 0; i < o->nopen; i++) {
+            Override v = {.name = o->open[i].name, .text = o->open[i].values[at[i]]};
+            vec_push(&overrides, v);
+            text_printf(&values, "%s=%s\n", v.name, v.text);
+        }
+        one.overrides = overrides.data, one.noverrides = overrides.n;
+        status = add_variant(&one, values.n ? values.s : "", all);
+        text_free(&values);
+        more = false;
+        for (int i = o->nopen - 1; i >= 0 && !more; i--) {
+            more = ++at[i] < o->open[i].n;
+            if (!more) at[i] = 0;
+        }
+    }
+    vec_free(&overrides);
+    return status;
+}
+
+int build_model(const RunOptions *o) {
+    char stub[4200], err[600] = "";
+    const char *name = o->shared ? "lqft_sampler.so" : "lqft_sampler";
+    Text all = {0};
+    int status = 70;
+    if (find_stub(name, stub, sizeof stub)) status = payload_begin(&all, stub, err, sizeof err);
+    else snprintf(err, sizeof err, "the file %s, into which programs are built, is not beside lqft", name);
+    if (!status) {
+        status = add_variants(o, &all);
+        if (!status) status = payload_write(&all, o->target, err, sizeof err);
+    }
+    if (*err) fprintf(stderr, "lqft: %s\n", err);
+    text_free(&all);
     return status;
 }

@@ -67,6 +67,7 @@ static int check_input(const char *path) {
 typedef struct CommandLine {
     RunOptions  o;
     VEC(Override) overrides;
+    VEC(Open)   open;
     const char *command, *what;
     Arena      *arena;
 } CommandLine;
@@ -74,6 +75,31 @@ typedef struct CommandLine {
 static bool is_override(const char *arg) {
     const char *eq = strchr(arg, '=');
     return eq && eq != arg && arg[0] != '-' && !strchr("/.", arg[0]) && (isalpha((unsigned char)arg[0]) || arg[0] == '_' || (arg[0] & 0x80));
+}
+
+/* L=16,32,64 */
+static int parse_open(CommandLine *c, const char *text) {
+    const char *eq = strchr(text, '=');
+    int n = 1, variants = 1;
+    if (!eq || eq == text) return usage_error("--open is followed by name=value,value,…, not `%s`", text);
+    for (const char *s = eq; *s; s++) n += *s == ',';
+    const char **values = arena_alloc(c->arena, (size_t)n * sizeof *values);
+    Open open = {intern_n(text, (size_t)(eq - text)), n, values};
+    for (const char *s = eq + 1; n > 0; n--) {
+        size_t length = strcspn(s, ",");
+        if (!length) return usage_error("a value is missing in `%s`", text);
+        values[open.n - n] = arena_strndup(c->arena, s, length);
+        s += length + 1;
+    }
+    for (int i = 0; i < open.n; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(values[i], values[k])) return usage_error("`%s` is given twice in `%s`", values[i], text);
+    for (int i = 0; i < c->open.n; i++)
+        if (c->open.data[i].name == open.name) return usage_error("`%s` is open twice", open.name);
+    vec_push(&c->open, open);
+    for (int i = 0; i < c->open.n && variants <= MOST_VARIANTS; i++) variants *= c->open.data[i].n;
+    if (c->open.n > MOST_OPEN || variants > MOST_VARIANTS) return usage_error("there would be code for more than %d combinations", MOST_VARIANTS);
+    return 0;
 }
 
 static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
@@ -99,6 +125,7 @@ static int parse_option(CommandLine *c, int argc, char **argv, int *i) {
         else if (!strcmp(v, "sites")) c->o.lanes = LANES_SITES;
         else if (strcmp(v, "cheapest") != 0) return usage_error("lanes are chains, sites or cheapest, not `%s`", v);
     } else if ((v = argument_value(argc, argv, i, "-o", &missing)) && !missing) c->o.target = v;
+    else if ((v = argument_value(argc, argv, i, "--open", &missing)) && !missing) return parse_open(c, v);
     else if (!strcmp(arg, "--portable")) c->o.portable = true;
     else if (!strcmp(arg, "--shared")) c->o.shared = true;
     else if (missing) return usage_error("%s needs a value", arg);
@@ -122,8 +149,11 @@ static int parse_arguments(CommandLine *c, int argc, char **argv) {
         else status = usage_error("what is `%s`? a parameter is set as name=value", argv[i]);
         if (status) return status;
     }
-    c->o.overrides = c->overrides.data;
-    c->o.noverrides = c->overrides.n;
+    for (int i = 0; i < c->open.n; i++)
+        for (int k = 0; k < c->overrides.n; k++)
+            if (c->overrides.data[k].name == c->open.data[i].name) return usage_error("`%s` is open, and has a value", c->open.data[i].name);
+    c->o.overrides = c->overrides.data, c->o.noverrides = c->overrides.n;
+    c->o.open = c->open.data, c->o.nopen = c->open.n;
     return 0;
 }
 
@@ -179,6 +209,7 @@ static int dispatch(CommandLine *c) {
     if (!show && c->what) return usage_error("what is `%s`? a parameter is set as name=value", c->what);
     int status = check_input(c->o.path);
     if (status) return status;
+    if (!strcmp(c->command, "build") && c->o.shared && c->open.n) return usage_error("a library has one value for each name: --open is for executables");
     if (!strcmp(c->command, "build")) return c->o.target ? build_model(&c->o) : usage_error("build needs the name of what is to be made: -o PROGRAM");
     if (run) return recall(c) ? 65 : draw_seed(&c->o.run) ? run_model(&c->o) : 70;
     if (check) return check_model(&c->o);
@@ -224,7 +255,7 @@ static int command_line(int argc, char **argv) {
     int status = parse_arguments(&c, argc, argv);
     c.o.library = find_library(arena);
     if (status == 0) status = dispatch(&c);
-    vec_free(&c.overrides);
+    vec_free(&c.overrides), vec_free(&c.open);
     free(c.o.run.data);
     arena_free(arena);
     return status;

@@ -93,7 +93,7 @@ const Value *expectation(Elab *e, Env *env, const Expr *x, Span at) {
 
 Override *plan_override(Model *m, const char *name) {
     for (int i = 0; i < m->noverrides; i++)
-        if (!m->overrides[i].used && !strcmp(m->overrides[i].name, name)) return &m->overrides[i];
+        if (!strcmp(m->overrides[i].name, name)) return &m->overrides[i];
     return NULL;
 }
 

@@ -373,11 +373,32 @@ void lower_settings(Session *s, RunProgram *p, int ngroups, CodeGroup *const *gr
     vec_free(&b.out), vec_free(&b.of);
 }
 
+/* The first paragraph of the comment that the file begins with, or NULL. */
+static const char *title_of(Lowering *l) {
+    const Sources *ss = &l->s->front.sources;
+    const Source *src = NULL;
+    for (int i = 0; i < ss->files.n && !src; i++)
+        if (!strcmp(ss->files.data[i]->path, l->s->model->path)) src = ss->files.data[i];
+    Text t = {0};
+    for (size_t at = 0; src && at < src->len && src->text[at] == '#';) {
+        const char *line = src->text + at + 1, *end = memchr(line, '\n', src->len - at - 1);
+        size_t n = end ? (size_t)(end - line) : src->len - at - 1, blank = 0;
+        at += 1 + n + (end != NULL);
+        while (blank < n && strchr("# \t\r", line[blank])) blank++;
+        if (blank == n) break;
+        text_printf(&t, "%s%.*s", t.n ? "\n" : "", (int)(n - blank), line + blank);
+    }
+    const char *title = t.n ? arena_strndup(l->arena, t.s, t.n) : NULL;
+    text_free(&t);
+    return title;
+}
+
 RunProgram *lower_plan(Session *s) {
     Lowering l = {.s = s, .arena = s->arena};
     const Elab *e = s->model->elab;
     RunProgram *p = l.out = arena_alloc(s->arena, sizeof *p);
     p->path = s->model->path;
+    p->title = title_of(&l);
     p->source = hash_of_sources(&s->front.sources);
     lower_params(&l);
     p->nvariables = e->variables.n, p->variables = ROOM(&l, e->variables.n, RunVariable);

@@ -17,6 +17,10 @@ typedef enum Device { DEVICE_CPU, DEVICE_INTERP, DEVICE_CPU_O0 } Device;
 
 typedef enum LaneWish { LANES_CHEAPEST, LANES_CHAINS, LANES_SITES } LaneWish;
 
+/* `lqft build --open L=16,32`: the executable has code for each of these values. */
+enum { MOST_OPEN = 8, MOST_VARIANTS = 64 };
+typedef struct Open { const char *name; int n; const char *const *values; } Open;
+
 typedef struct RunOptions {
     const char *path;                 /* the model file */
     const char *library;
@@ -25,6 +29,7 @@ typedef struct RunOptions {
     LaneWish    lanes;
     const char *target;               /* of `lqft build` */
     bool        portable, shared;
+    Open       *open; int nopen;
     RunSettings run;                  /* what the run itself needs to know; `given` is made by run_settings */
 } RunOptions;
 

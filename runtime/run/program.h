@@ -193,7 +193,7 @@ typedef struct RunAction { const char *name; int nfields; RunField *fields; RunF
 
 typedef struct RunProgram {
     const char  *path;                /* of the model */
-    const char  *title;               /* its doc comment, or NULL */
+    const char  *title;               /* the first paragraph of its comment, or NULL */
     uint64_t     source;              /* hash of all its texts */
     int nparams;    RunParam *params;
     int nsettings;  RunSetting *settings;       /* of executables: those of the compiler are constants */

@@ -11,6 +11,7 @@
 
 struct lqft_sampler {
     Arena      *arena;
+    Payloads   *payloads;
     Payload    *payload;
     RunEngine   engine;
     RunSettings settings;
@@ -48,11 +49,13 @@ lqft_sampler *lqft_open(uint32_t seed) {
     lqft_sampler *s = arena_alloc(arena, sizeof *s);
     *open_error = 0;
     s->arena = arena;
-    s->payload = payload_read(own_file(), arena, open_error, sizeof open_error);
+    s->payloads = payloads_open(own_file(), arena, open_error, sizeof open_error);
+    s->payload = s->payloads ? payload_read(s->payloads, 0, arena, open_error, sizeof open_error) : NULL;
     for (int i = 0; s->payload && i < s->payload->program->nsamples && !s->t; i++)
         if (!s->payload->program->samples[i].minimizes) s->t = &s->payload->program->samples[i];
     if (s->payload && !s->t) snprintf(open_error, sizeof open_error, "the model has no sample");
     if (!s->t) {
+        if (s->payloads) payloads_close(s->payloads);
         arena_free(arena);
         return NULL;
     }
@@ -70,6 +73,7 @@ void lqft_close(lqft_sampler *s) {
         run_end(&s->run);
     }
     payload_engine_free(&s->engine);
+    payloads_close(s->payloads);
     arena_free(s->arena);
 }
 

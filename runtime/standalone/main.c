@@ -1,6 +1,7 @@
 /* main.c — the executable that `lqft build` makes: this stub, with a program appended to it. */
 #include "payload.h"
 #include "settings.h"
+#include "variants.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,87 +37,123 @@ static int help(const Payload *p) {
     return 0;
 }
 
-static int set(Payload *p, const char *name, const char *value, RunSettings *s, Text *given) {
-    char err[600] = "";
-    int status = setting_set(p->program, name, value, err, sizeof err);
-    if (status) return usage_error(err);
-    text_printf(given, "%s\"%s\": \"%s\"", given->n > 1 ? ", " : "", name, value);
-    (void)s;
-    return 0;
-}
+typedef VEC(Given) GivenList;
 
-/* Options first: they say which run is resumed, whose settings are the ones that count. */
-static int read_arguments(Payload *p, int argc, char **argv, RunSettings *s, Arena *arena) {
+/* The options; what is set goes into `now`. */
+static int read_arguments(int argc, char **argv, RunSettings *s, GivenList *now, bool *helps, Arena *arena) {
     char err[300] = "";
-    VEC(Given) now = {0};
     for (int i = 1; i < argc; i++) {
         const char *eq = strchr(argv[i], '='), *chains;
         bool missing = false;
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return help(p), -1;
-        if (argv[i][0] == '-') {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            *helps = true;
+        } else if (argv[i][0] == '-') {
             if ((chains = argument_value(argc, argv, &i, "--chains", &missing)) && !missing) {
-                vec_push(&now, ((Given){"chains", chains}));
+                vec_push(now, ((Given){"chains", chains}));
                 continue;
             }
             ArgumentIs is = run_argument(s, argc, argv, &i, err, sizeof err);
             if (is == ARGUMENT_OTHER) snprintf(err, sizeof err, missing ? "%.100s needs a value" : "there is no option %.100s", argv[i]);
             if (is != ARGUMENT_TAKEN) return usage_error(err);
         } else if (eq && eq != argv[i]) {
-            vec_push(&now, ((Given){arena_strndup(arena, argv[i], (size_t)(eq - argv[i])), eq + 1}));
+            vec_push(now, ((Given){arena_strndup(arena, argv[i], (size_t)(eq - argv[i])), eq + 1}));
         } else {
             snprintf(err, sizeof err, "what is `%.100s`? a parameter is set as name=value", argv[i]);
             return usage_error(err);
         }
     }
+    for (int i = 0; i < now->n; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(now->data[k].name, now->data[i].name)) return snprintf(err, sizeof err, "`%.100s` is given twice", now->data[i].name), usage_error(err);
     if (s->report) s->resume = s->quiet = true;
+    return 0;
+}
+
+/* What the run that is resumed was given, where it is not given again. */
+static int recall(RunSettings *s, GivenList *all, Arena *arena) {
     Given *before;
-    int nbefore, status = keep_recall(s, arena, &nbefore, &before);
-    Text given = {0};
-    text_printf(&given, "{");
-    for (int i = 0; i < nbefore && !status; i++) {
+    GivenList now = *all;
+    int n, status = keep_recall(s, arena, &n, &before);
+    *all = (GivenList){0};
+    for (int i = 0; i < n && !status; i++) {
         bool again = false;
         for (int k = 0; k < now.n; k++) again |= !strcmp(now.data[k].name, before[i].name);
-        if (!again) status = set(p, before[i].name, before[i].text, s, &given);
+        if (!again) vec_push(all, before[i]);
     }
-    for (int i = 0; i < now.n && !status; i++) {
-        for (int k = 0; k < i; k++)
-            if (!strcmp(now.data[k].name, now.data[i].name)) snprintf(err, sizeof err, "`%.100s` is given twice", now.data[i].name), status = usage_error(err);
-        if (!status) status = set(p, now.data[i].name, now.data[i].text, s, &given);
-    }
-    if (!status && settings_settle(p->program, err, sizeof err)) status = usage_error(err);
-    text_printf(&given, "}");
-    s->given = arena_strndup(arena, given.s, given.n);
-    text_free(&given);
+    for (int i = 0; i < now.n; i++) vec_push(all, now.data[i]);
     vec_free(&now);
     return status;
 }
 
+/* The program has all these values. */
+static int set_all(RunProgram *p, const GivenList *all, RunSettings *s, Arena *arena) {
+    char err[600] = "";
+    Text given = {0};
+    int status = 0;
+    for (int i = 0; i < all->n && !status; i++) {
+        status = setting_set(p, all->data[i].name, all->data[i].text, err, sizeof err);
+        text_printf(&given, "%s\"%s\": \"%s\"", i ? ", " : "{", all->data[i].name, all->data[i].text);
+    }
+    if (!status) status = settings_settle(p, err, sizeof err);
+    s->given = arena_printf(arena, "%s}", all->n ? given.s : "{");
+    text_free(&given);
+    return status ? usage_error(err) : 0;
+}
+
+static int run(Payload *p, RunSettings *s, double begin, Arena *arena) {
+    RunEngine engine = payload_engine(p, arena);
+    bool seed_given = s->seed_given;
+    int status = draw_seed(s) ? 0 : 70;
+    if (status == 0 && !seed_given && !s->quiet) fprintf(stderr, "seed %u\n", s->seed);
+    payload_engine_seed(&engine, s->seed);
+    if (status == 0) status = run_program(p->program, s, &engine, run_clock() - begin);
+    payload_engine_free(&engine);
+    return status;
+}
+
+/* A file that cannot be used. */
+static int no_program(const char *err) {
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    fprintf(stderr, "%s: %.*s: %s\n", own_name, (int)(n > 0 ? n : 0), path, err);
+    return 70;
+}
+
+/* Options first: they say which run is resumed, whose settings are the ones that count. */
+static int carry_out(Payloads *all, int argc, char **argv, RunSettings *s, Arena *arena) {
+    char err[600] = "";
+    double begin = run_clock();
+    bool helps = false;
+    GivenList given = {0};
+    int status = read_arguments(argc, argv, s, &given, &helps, arena);
+    if (!status && !helps) status = recall(s, &given, arena);
+    int variant = status ? -1 : variant_choose(all, given.n, given.data, arena, err, sizeof err);
+    if (!status && variant < 0) status = usage_error(err);
+    Payload *p = status ? NULL : payload_read(all, variant, arena, err, sizeof err);
+    if (!status && !p) status = no_program(err);
+    if (p) variant_explain(all, p->program, arena);
+    if (p && helps) help(p);
+    else if (p) status = set_all(p->program, &given, s, arena);
+    if (p && !helps && !status) status = run(p, s, begin, arena);
+    vec_free(&given);
+    return status;
+}
+
 int main(int argc, char **argv) {
-    char err[400] = "", path[4096];
+    char err[400] = "";
     Arena *arena = arena_new();
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     if (argc) own_name = slash ? slash + 1 : argv[0];
-    double begin = run_clock();
-    Payload *p = payload_read("/proc/self/exe", arena, err, sizeof err);
-    if (!p) {
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-        fprintf(stderr, "%s: %.*s: %s\n", own_name, (int)(n > 0 ? n : 0), path, err);
-        return 70;
-    }
+    Payloads *all = payloads_open("/proc/self/exe", arena, err, sizeof err);
+    if (!all) return no_program(err);
     RunSettings s = {.folder = ".", .color = want_color()};
-    RunEngine engine = payload_engine(p, arena);
-    int status = read_arguments(p, argc, argv, &s, arena);
-    bool seed_given = s.seed_given;
-    if (status == 0 && !draw_seed(&s)) status = 70;
-    if (status == 0 && !seed_given && !s.quiet) fprintf(stderr, "seed %u\n", s.seed);
-    payload_engine_seed(&engine, s.seed);
-    if (status == 0) status = run_program(p->program, &s, &engine, run_clock() - begin);
-    if (status <= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+    int status = carry_out(all, argc, argv, &s, arena);
+    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
         fprintf(stderr, "%s: cannot write to standard output: %s\n", own_name, strerror(errno));
         status = 74;
     }
-    payload_engine_free(&engine);
     free(s.data);
+    payloads_close(all);
     arena_free(arena);
-    return status < 0 ? 0 : status;
+    return status;
 }

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum { ALIGN = 64, WORDS = 7 };
-static const char mark[8] = {'l', 'q', 'f', 't', 'e', 'x', 'e', '1'};
-typedef struct Tail { uint64_t at, size, hash; char mark[8]; } Tail;
+static const char mark[8] = {'l', 'q', 'f', 't', 'e', 'x', 'e', '2'};
+typedef struct Tail { uint64_t at, size, before, hash; char mark[8]; } Tail;      /* before: 0, or where a tail ends */
 
 /* ==== the processor ======================================================================== */
 
@@ -45,8 +45,6 @@ static bool has_features(const json_t *list) {
 }
 
 /* ==== writing ================================================================================ */
-
-typedef struct Out { Text text; } Out;
 
 static void pad(Text *t) {
     static const char zeros[ALIGN];
@@ -94,8 +92,7 @@ static void put_group(Text *t, const PayloadGroup *g) {
     for (int i = 0; i < g->code.ncalls; i++) put(t, g->code.calls[i].call, (size_t)g->code.calls[i].n * sizeof(LqCall));
 }
 
-/* Its place in the file is aligned too. */
-static bool put_payload(Text *t, const Payload *p, size_t at) {
+static bool put_payload(Text *t, const Payload *p) {
     char *program = program_write(p->program);
     if (!program) return false;
     json_t *o = json_object(), *groups = json_array();
@@ -108,10 +105,10 @@ static bool put_payload(Text *t, const Payload *p, size_t at) {
     free(program);
     char *head = json_dumps(o, JSON_COMPACT);
     json_decref(o);
-    uint64_t n = strlen(head);
-    (void)at;
-    text_putn(t, (const char *)&n, sizeof n);
-    text_putn(t, head, n);
+    uint64_t n[2] = {strlen(p->values), strlen(head)};
+    text_putn(t, (const char *)n, sizeof n);
+    text_putn(t, p->values, n[0]);
+    text_putn(t, head, n[1]);
     free(head);
     for (int i = 0; i < p->ngroups; i++) put_group(t, &p->groups[i]);
     pad(t);
@@ -152,27 +149,37 @@ static int write_file(const char *out, const Text *all, char *err, size_t errlen
     return status;
 }
 
-int payload_write(const char *stub, const char *out, const Payload *p, char *err, size_t errlen) {
+int payload_begin(Text *all, const char *stub, char *err, size_t errlen) {
     size_t n = 0;
     char *bytes = read_whole(stub, &n, err, errlen);
     if (!bytes) return 66;
-    Text all = {0}, payload = {0};
-    text_putn(&all, bytes, n);
+    text_putn(all, bytes, n);
     free(bytes);
-    pad(&all);
-    if (!put_payload(&payload, p, all.n)) {
+    return 0;
+}
+
+/* Its place in the file is aligned too. */
+int payload_add(Text *all, const Payload *p, char *err, size_t errlen) {
+    Text payload = {0};
+    Tail tail = {0}, last;
+    if (all->n >= sizeof last) memcpy(&last, all->s + all->n - sizeof last, sizeof last);
+    if (all->n >= sizeof last && !memcmp(last.mark, mark, sizeof mark)) tail.before = all->n;
+    pad(all);
+    if (!put_payload(&payload, p)) {
         snprintf(err, errlen, "a name in the program is no UTF-8 text");
-        text_free(&all), text_free(&payload);
+        text_free(&payload);
         return 65;
     }
-    Tail tail = {all.n, payload.n, lq_hash(payload.s, payload.n, 1), {0}};
+    tail.at = all->n, tail.size = payload.n;
+    tail.hash = lq_hash(payload.s, payload.n, tail.before + 1);
     memcpy(tail.mark, mark, sizeof mark);
-    text_putn(&all, payload.s, payload.n);
-    text_putn(&all, (const char *)&tail, sizeof tail);
-    int status = write_file(out, &all, err, errlen);
-    text_free(&all), text_free(&payload);
-    return status;
+    text_putn(all, payload.s, payload.n);
+    text_putn(all, (const char *)&tail, sizeof tail);
+    text_free(&payload);
+    return 0;
 }
+
+int payload_write(const Text *all, const char *out, char *err, size_t errlen) { return write_file(out, all, err, errlen); }
 
 /* ==== reading ================================================================================== */
 
@@ -247,53 +254,75 @@ static bool read_group(PayloadGroup *g, const RunProgram *program, const json_t 
     return true;
 }
 
-static Payload *unpack(In *in, Arena *arena, char *err, size_t errlen) {
-    uint64_t n = 0;
-    if (in->size >= sizeof n) memcpy(&n, in->bytes, sizeof n);
-    if (n > in->size - sizeof n) return snprintf(err, errlen, "its contents are damaged"), NULL;
-    json_t *o = json_loadb(in->bytes + sizeof n, n, 0, NULL), *groups = json_object_get(o, "groups"), *features = json_object_get(o, "features");
+Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err, size_t errlen) {
+    const Variant *v = &all->variants[variant];
+    size_t head = 2 * sizeof(uint64_t) + strlen(v->values);
+    In in = {v->bytes, v->size, head + v->head, false};
+    json_t *o = json_loadb(v->bytes + head, v->head, 0, NULL), *groups = json_object_get(o, "groups"), *features = json_object_get(o, "features");
     const char *version = json_string_value(json_object_get(o, "version"));
     Payload *p = NULL;
-    in->at = sizeof n + n;
     if (!version || strcmp(version, LQFT_VERSION) || integer_of(o, "call") != sizeof(LqCall)) snprintf(err, errlen, "it was built by another version of lqft");
     else if (!has_features(features)) snprintf(err, errlen, "it was built for a processor that can do more than this one; build it with --portable");
     else {
         char *text = json_dumps(json_object_get(o, "program"), JSON_COMPACT);
         p = arena_alloc(arena, sizeof *p);
+        p->values = v->values;
         p->native = json_array_size(features) > 0;
         p->program = text ? program_read(text, strlen(text), arena) : NULL;
         p->groups = arena_alloc(arena, (json_array_size(groups) + 1) * sizeof *p->groups);
         free(text);
         bool ok = p->program != NULL;
-        for (size_t i = 0; ok && i < json_array_size(groups); i++) ok = read_group(&p->groups[p->ngroups++], p->program, json_array_get(groups, i), in, arena);
+        for (size_t i = 0; ok && i < json_array_size(groups); i++) ok = read_group(&p->groups[p->ngroups++], p->program, json_array_get(groups, i), &in, arena);
         if (!ok) p = NULL, snprintf(err, errlen, "its contents are damaged");
     }
     json_decref(o);
     return p;
 }
 
-Payload *payload_read(const char *path, Arena *arena, char *err, size_t errlen) {
+/* The variant whose tail ends here; *end: where the tail before it ends, 0: there is none.  False and a message: something is wrong. */
+static bool read_variant(const Payloads *all, uint64_t *end, Variant *v, Arena *arena, char *err, size_t errlen) {
     Tail tail;
+    uint64_t n[2];
+    if (*end < sizeof tail) return snprintf(err, errlen, "it is not complete"), false;
+    memcpy(&tail, all->map + *end - sizeof tail, sizeof tail);
+    if (memcmp(tail.mark, mark, sizeof mark)) return snprintf(err, errlen, *end == all->size ? "no program was built into it: `lqft build` does that" : "it is not complete"), false;
+    if (tail.at > *end || tail.size != *end - sizeof tail - tail.at || tail.before > tail.at) return snprintf(err, errlen, "it is not complete"), false;
+    *v = (Variant){.bytes = all->map + tail.at, .size = tail.size};
+    bool whole = lq_hash(v->bytes, v->size, tail.before + 1) == tail.hash && v->size >= sizeof n;
+    if (!whole) return snprintf(err, errlen, "its contents are damaged: the checksum is another"), false;
+    memcpy(n, v->bytes, sizeof n);
+    if (n[0] > v->size - sizeof n || n[1] > v->size - sizeof n - n[0]) return snprintf(err, errlen, "its contents are damaged"), false;
+    v->values = arena_strndup(arena, v->bytes + sizeof n, n[0]);
+    v->head = n[1];
+    *end = tail.before;
+    return strlen(v->values) == n[0] || (snprintf(err, errlen, "its contents are damaged"), false);
+}
+
+enum { MOST_READ = 4096 };
+
+Payloads *payloads_open(const char *path, Arena *arena, char *err, size_t errlen) {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    Payload *p = NULL;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        snprintf(err, errlen, "cannot read it: %s", strerror(errno));
-    } else if (st.st_size < (off_t)sizeof tail || pread(fd, &tail, sizeof tail, st.st_size - (off_t)sizeof tail) != sizeof tail ||
-               memcmp(tail.mark, mark, sizeof mark)) {
-        snprintf(err, errlen, "no program was built into it: `lqft build` does that");
-    } else if (tail.at > (uint64_t)st.st_size || tail.size != (uint64_t)st.st_size - sizeof tail - tail.at) {
-        snprintf(err, errlen, "it is not complete");
-    } else {
-        char *all = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (all == MAP_FAILED) snprintf(err, errlen, "cannot read it: %s", strerror(errno));
-        else if (lq_hash(all + tail.at, tail.size, 1) != tail.hash) snprintf(err, errlen, "its contents are damaged: the checksum is another");
-        else {
-            In in = {all + tail.at, tail.size, 0, false};
-            p = unpack(&in, arena, err, errlen);
-        }
-        if (all != MAP_FAILED) munmap(all, (size_t)st.st_size);
+    Payloads *all = arena_alloc(arena, sizeof *all);
+    if (fd < 0 || fstat(fd, &st) != 0) return snprintf(err, errlen, "cannot read it: %s", strerror(errno)), fd < 0 || close(fd), NULL;
+    all->size = (size_t)st.st_size;
+    all->map = all->size ? mmap(NULL, all->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    close(fd);
+    if (all->map == MAP_FAILED) return snprintf(err, errlen, "cannot read it: %s", all->size ? strerror(errno) : "it is empty"), NULL;
+    VEC(Variant) found = {0};
+    Variant v;
+    bool ok = true;
+    for (uint64_t end = all->size; ok && (end || !found.n) && found.n < MOST_READ;) {
+        ok = read_variant(all, &end, &v, arena, err, errlen);
+        if (ok) vec_push(&found, v);
     }
-    if (fd >= 0) close(fd);
-    return p;
+    all->variants = arena_alloc(arena, (size_t)(found.n + 1) * sizeof *all->variants);
+    for (int i = 0; i < found.n; i++) all->variants[i] = found.data[found.n - 1 - i];      /* as they were added */
+    all->n = found.n;
+    vec_free(&found);
+    if (ok) return all;
+    payloads_close(all);
+    return NULL;
 }
+
+void payloads_close(Payloads *all) { munmap(all->map, all->size); }

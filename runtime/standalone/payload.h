@@ -1,9 +1,12 @@
-/* payload.h — what `lqft build` appends to a stub: a program and its code.
+/* payload.h — what `lqft build` appends to a stub: a program and its code, or several for different
+ * values of what has to be known when code is made.
  *
  *   the stub, an ELF file that does not change
- *   head: JSON text {"version", "cpu", "groups": […], "program": …}, its length before it
- *   blobs: for each group its objects, constants and calls, each aligned to 64 bytes
- *   tail: offset and length of the above, a checksum, a mark
+ *   for each variant:
+ *     its values, as lines name=value; head: JSON text {"version", "cpu", "groups": […], "program": …};
+ *     the lengths of both stand before them
+ *     blobs: for each group its objects, constants and calls, each aligned to 64 bytes
+ *     tail: offset and length of the above, where the tail before ends, a checksum, a mark
  *
  * The ELF loader ignores what is appended. */
 #ifndef LQFT_PAYLOAD_H
@@ -22,16 +25,26 @@ typedef struct PayloadGroup {
 } PayloadGroup;
 
 typedef struct Payload {
+    const char *values;               /* that make this variant, lines name=value; "": there are no others */
     RunProgram *program;
     bool native;                      /* built for the processor that it was built on */
     int ngroups; PayloadGroup *groups;
 } Payload;
 
-/* out: a copy of the stub with the payload, executable. 0, or 73/74 and a message. */
-int payload_write(const char *stub, const char *out, const Payload *p, char *err, size_t errlen);
-/* Of this file; NULL and a message: there is none, it is damaged, or for another processor.  Lives in
- * the arena, but for the code, which code_load takes. */
-Payload *payload_read(const char *path, Arena *arena, char *err, size_t errlen);
+/* The stub, then each payload, then the file, which can be executed: 0, or 65, 66, 73, 74 and a message. */
+int payload_begin(Text *all, const char *stub, char *err, size_t errlen);
+int payload_add(Text *all, const Payload *p, char *err, size_t errlen);
+int payload_write(const Text *all, const char *out, char *err, size_t errlen);
+
+/* What was appended to a file; the first variant is the one of the defaults. */
+typedef struct Variant { const char *values, *bytes; size_t size, head; } Variant;
+typedef struct Payloads { int n; Variant *variants; char *map; size_t size; } Payloads;
+/* NULL and a message: there is none, or it is damaged. Lives in the arena, up to payloads_close. */
+Payloads *payloads_open(const char *path, Arena *arena, char *err, size_t errlen);
+void payloads_close(Payloads *all);
+/* NULL and a message: it is damaged, or for another processor.  Lives in the arena, but for the code,
+ * which code_load takes. */
+Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err, size_t errlen);
 
 /* The payload as an engine. */
 typedef struct PayloadEngine PayloadEngine;

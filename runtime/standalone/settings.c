@@ -82,7 +82,7 @@ static int set_number(RunProgram *p, const RunParam *q, const char *name, const 
     double v;
     int found = 0;
     if (!parse_value(q, value, &v)) return snprintf(err, errlen, "`%s` is a %s, not `%.60s`", name, q && q->boolean ? "truth value" : "finite number", value), 2;
-    if (q && q->boolean) return v == q->value ? 0 : refuse(q, name, q->value, NULL, value, err, errlen);
+    if (q && q->boolean) return v == q->value ? 0 : refuse(q, name, q->value, q->fixed, value, err, errlen);
     for (int i = 0; i < p->nsettings; i++) {
         RunSetting *s = &p->settings[i];
         if (strcmp(s->name, name)) continue;
@@ -140,13 +140,18 @@ static const char *fixed_reason(const RunProgram *p, const char *name) {
     return NULL;
 }
 
+/* Why there is no other value; or which there are (variants.c). */
+static void list_fixed(const char *why, FILE *out) {
+    if (why) fprintf(out, "      %s%s\n", strncmp(why, "one of ", 7) ? "fixed: " : "", why);
+}
+
 static void list_param(const RunProgram *p, const RunParam *q, FILE *out) {
-    const char *fixed = q->boolean ? "truth values decide what is compiled" : fixed_reason(p, q->name);
+    const char *fixed = q->fixed ? q->fixed : q->boolean ? "truth values decide what is compiled" : fixed_reason(p, q->name);
     if (q->boolean) fprintf(out, "  %s=%s", q->name, q->value != 0 ? "true" : "false");
     else fprintf(out, "  %s=%.10g", q->name, q->value);
     fprintf(out, "    %s%s%s\n", q->boolean ? "truth value" : "real", q->bounds ? " in " : "", q->bounds ? q->bounds : "");
     list_doc(q->doc, out);
-    if (fixed) fprintf(out, "      fixed: %s\n", fixed);
+    list_fixed(fixed, out);
 }
 
 /* Options of methods, each name once. */
@@ -156,7 +161,7 @@ static void list_option(const RunProgram *p, int k, FILE *out) {
         if (!strcmp(p->settings[i].name, s->name)) return;
     const char *fixed = fixed_reason(p, s->name);
     fprintf(out, "  %s=%.10g    option of a method\n", s->name, s->value);
-    if (fixed) fprintf(out, "      fixed: %s\n", fixed);
+    list_fixed(fixed, out);
 }
 
 void settings_list(const RunProgram *p, FILE *out) {

@@ -24,7 +24,7 @@ from rows import MODELS, ROWS
 
 # Promised to --quick, on any machine and however busy.
 SHARE = 1 / 3                  # of the hand-written leapfrog
-LATENCY = 0.100                # seconds of CPU time from source to the first trajectory
+LATENCY = 0.6                  # CPU time from source to the first trajectory, in that of a C compiler for the kernel by hand
 
 DASH = "–"
 
@@ -201,6 +201,10 @@ def first_trajectory(bench, cached):
     return Run(command, env=env)
 
 
+def compile_by_hand(bench):
+    return Run([compilers()[0], "-std=gnu17", "-O3", "-march=native", "-c", os.path.join(HERE, "chains2d.c"), "-o", os.path.join(bench.folder, "by-hand.o")]).cpu
+
+
 def latency(bench, row):
     runs = [first_trajectory(bench, row["cached"]) for _ in range(2 * bench.repeats)]
     wall, cpu = Sample([1e3 * r.wall for r in runs]), Sample([1e3 * r.cpu for r in runs])
@@ -354,12 +358,12 @@ def quick(bench):
         return ratio.median >= SHARE
 
     def prompt():
-        cpu = Sample([first_trajectory(bench, False).cpu for _ in range(7)])
-        print(shown(cells(line("first trajectory, CPU time", None, "%.0f ms" % (1e3 * cpu.median))), False))
-        return cpu.median < LATENCY
+        (by_hand, cpu), (_, ratio) = in_turn([lambda: compile_by_hand(bench), lambda: first_trajectory(bench, False).cpu], 7)
+        print(shown(cells(line("first trajectory, CPU time", "%.0f ms" % (1e3 * by_hand.median), "%.0f ms" % (1e3 * cpu.median), ratio)), False))
+        return ratio.median <= LATENCY
 
     return insist("the generated leapfrog reaches %.2f of the hand-written one" % SHARE, fast) + \
-        insist("a first trajectory within %.0f ms" % (1e3 * LATENCY), prompt)
+        insist("a first trajectory within %.1f of the CPU time in which %s compiles the kernel by hand" % (LATENCY, compilers()[0]), prompt)
 
 
 def main():
