@@ -171,7 +171,7 @@ static int write_out(Building *b) {
         snprintf(b->err, sizeof b->err, "the file %s, into which programs are built, is not beside lqft", name);
         return 70;
     }
-    Payload p = {b->program, !b->o->portable, b->groups.n, b->groups.data};
+    Payload p = {.program = b->program, .native = !b->o->portable, .ngroups = b->groups.n, .groups = b->groups.data};
     return payload_write(stub, b->o->target, &p, b->err, sizeof b->err);
 }
 

@@ -49,6 +49,7 @@ lqft_sampler *lqft_open(uint32_t seed) {
     *open_error = 0;
     s->arena = arena;
     s->payload = payload_read(own_file(), arena, open_error, sizeof open_error);
+    if (s->payload && payload_processor(s->payload, open_error, sizeof open_error)) s->payload = NULL;
     for (int i = 0; s->payload && i < s->payload->program->nsamples && !s->t; i++)
         if (!s->payload->program->samples[i].minimizes) s->t = &s->payload->program->samples[i];
     if (s->payload && !s->t) snprintf(open_error, sizeof open_error, "the model has no sample");

@@ -33,6 +33,10 @@ static int help(const Payload *p) {
            "  --quiet            no progress\n"
            "  --color WHEN       always, never or auto\n"
            "  --help             these lines\n");
+    if (!p->native)
+        printf("\nenvironment:\n"
+               "  LQFT_CPU           x86-64-v2, -v3 or -v4: the variant of the code, the best one by default;\n"
+               "                     the results do not depend on it\n");
     return 0;
 }
 
@@ -106,6 +110,7 @@ int main(int argc, char **argv) {
     RunSettings s = {.folder = ".", .color = want_color()};
     RunEngine engine = payload_engine(p, arena);
     int status = read_arguments(p, argc, argv, &s, arena);
+    if (status == 0 && payload_processor(p, err, sizeof err)) status = usage_error(err);
     bool seed_given = s.seed_given;
     if (status == 0 && !draw_seed(&s)) status = 70;
     if (status == 0 && !seed_given && !s.quiet) fprintf(stderr, "seed %u\n", s.seed);

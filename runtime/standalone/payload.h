@@ -24,6 +24,7 @@ typedef struct PayloadGroup {
 typedef struct Payload {
     RunProgram *program;
     bool native;                      /* built for the processor that it was built on */
+    int  level;                       /* of x86-64, whose code is used: 2, 3, 4 */
     int ngroups; PayloadGroup *groups;
 } Payload;
 
@@ -32,6 +33,10 @@ int payload_write(const char *stub, const char *out, const Payload *p, char *err
 /* Of this file; NULL and a message: there is none, it is damaged, or for another processor.  Lives in
  * the arena, but for the code, which code_load takes. */
 Payload *payload_read(const char *path, Arena *arena, char *err, size_t errlen);
+
+/* Which code is used: the best for this processor, or what the environment variable LQFT_CPU says. 0, or 2
+ * and a message when it says something else, or more than this processor can do. */
+int payload_processor(Payload *p, char *err, size_t errlen);
 
 /* The payload as an engine. */
 typedef struct PayloadEngine PayloadEngine;
