@@ -18,23 +18,37 @@ static const double *values_of(Context *c) {
     return c->values;
 }
 
+enum { NATIVE = 5 };                            /* above all levels of x86-64 */
+
 static int level_of(const char *cpu) {
-    return !strcmp(cpu, "x86-64-v4") ? 4 : !strcmp(cpu, "x86-64-v3") ? 3 : !strcmp(cpu, "x86-64-v2") ? 2 : 5;
+    return !strcmp(cpu, "x86-64-v4") ? 4 : !strcmp(cpu, "x86-64-v3") ? 3 : !strcmp(cpu, "x86-64-v2") ? 2 : NATIVE;
 }
 
 static int level_here(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("x86-64-v4")) return 4;
-    return __builtin_cpu_supports("x86-64-v3") ? 3 : 2;
+    if (__builtin_cpu_supports("x86-64-v3")) return 3;
+    return __builtin_cpu_supports("x86-64-v2") ? 2 : 1;
+}
+
+int payload_processor(Payload *p, char *err, size_t errlen) {
+    const char *wish = getenv("LQFT_CPU");
+    int here = level_here(), level = wish && *wish ? level_of(wish) : here;
+    p->level = p->native ? NATIVE : level;
+    if (!wish || !*wish) return 0;
+    if (level == NATIVE) return snprintf(err, errlen, "LQFT_CPU is x86-64-v2, x86-64-v3 or x86-64-v4, not `%.60s`", wish), 2;
+    if (p->native) return snprintf(err, errlen, "LQFT_CPU chooses from the variants of what was built with --portable, and this was not"), 2;
+    if (level > here) return snprintf(err, errlen, "LQFT_CPU is %s, which this processor is not", wish), 2;
+    return 0;
 }
 
 static PayloadGroup *choose(const Payload *p, int sample, bool alone) {
     PayloadGroup *best = NULL;
-    int best_value = -1, here = p->native ? 5 : level_here();
+    int best_value = -1;
     for (int i = 0; i < p->ngroups; i++) {
         PayloadGroup *g = &p->groups[i];
         int value = 2 * level_of(g->cpu) + (g->alone == alone);
-        if (g->sample == sample && level_of(g->cpu) <= here && value > best_value) best = g, best_value = value;
+        if (g->sample == sample && level_of(g->cpu) <= p->level && value > best_value) best = g, best_value = value;
     }
     return best;
 }

@@ -51,6 +51,7 @@ lqft_sampler *lqft_open(uint32_t seed) {
     s->arena = arena;
     s->payloads = payloads_open(own_file(), arena, open_error, sizeof open_error);
     s->payload = s->payloads ? payload_read(s->payloads, 0, arena, open_error, sizeof open_error) : NULL;
+    if (s->payload && payload_processor(s->payload, open_error, sizeof open_error)) s->payload = NULL;
     for (int i = 0; s->payload && i < s->payload->program->nsamples && !s->t; i++)
         if (!s->payload->program->samples[i].minimizes) s->t = &s->payload->program->samples[i];
     if (s->payload && !s->t) snprintf(open_error, sizeof open_error, "the model has no sample");

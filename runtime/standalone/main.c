@@ -34,6 +34,10 @@ static int help(const Payload *p) {
            "  --quiet            no progress\n"
            "  --color WHEN       always, never or auto\n"
            "  --help             these lines\n");
+    if (!p->native)
+        printf("\nenvironment:\n"
+               "  LQFT_CPU           x86-64-v2, -v3 or -v4: the variant of the code, the best one by default;\n"
+               "                     the results do not depend on it\n");
     return 0;
 }
 
@@ -134,6 +138,7 @@ static int carry_out(Payloads *all, int argc, char **argv, RunSettings *s, Arena
     if (p) variant_explain(all, p->program, arena);
     if (p && helps) help(p);
     else if (p) status = set_all(p->program, &given, s, arena);
+    if (p && !helps && !status && payload_processor(p, err, sizeof err)) status = usage_error(err);
     if (p && !helps && !status) status = run(p, s, begin, arena);
     vec_free(&given);
     return status;

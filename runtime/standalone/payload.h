@@ -28,6 +28,7 @@ typedef struct Payload {
     const char *values;               /* that make this variant, lines name=value; "": there are no others */
     RunProgram *program;
     bool native;                      /* built for the processor that it was built on */
+    int  level;                       /* of x86-64, whose code is used: 2, 3, 4 */
     int ngroups; PayloadGroup *groups;
 } Payload;
 
@@ -45,6 +46,10 @@ void payloads_close(Payloads *all);
 /* NULL and a message: it is damaged, or for another processor.  Lives in the arena, but for the code,
  * which code_load takes. */
 Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err, size_t errlen);
+
+/* Which code is used: the best for this processor, or what the environment variable LQFT_CPU says. 0, or 2
+ * and a message when it says something else, or more than this processor can do. */
+int payload_processor(Payload *p, char *err, size_t errlen);
 
 /* The payload as an engine. */
 typedef struct PayloadEngine PayloadEngine;
