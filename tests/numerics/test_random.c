@@ -1,6 +1,6 @@
 /* test_random.c — are the numbers random?  Tests in the manner of TestU01's SmallCrush
- * (L'Ecuyer and Simard, ACM Trans. Math. Softw. 33 (2007) 22; the program itself is not
- * packaged), on uniform numbers and on normal ones brought to uniform by their
+ * (L'Ecuyer and Simard, ACM Trans. Math. Softw. 33 (2007) 22; the program itself, which
+ * Debian has no package of, is called by smallcrush.c), on uniform numbers and on normal ones brought to uniform by their
  * distribution function, taken in the order of each argument: what is a counter to the
  * generator must not show.
  *
