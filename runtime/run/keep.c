@@ -62,6 +62,16 @@ static json_t *samples_of(const RunProgram *p) {
     return list;
 }
 
+/* Of what the command line set: options of methods, by their texts. Parameters and sizes are above. */
+static json_t *options_of(const RunResult *r) {
+    static const char *const sizes[] = {"chains", "warmup", "draws", "thin", "precision"};
+    json_t *o = r->settings->given ? json_loads(r->settings->given, 0, NULL) : NULL;
+    if (!o) o = json_object();
+    for (int i = 0; i < LQ_COUNT(sizes); i++) json_object_del(o, sizes[i]);
+    for (int i = 0; i < r->program->nparams; i++) json_object_del(o, r->program->params[i].name);
+    return o;
+}
+
 /* What makes it this run: on resuming, all of it must be the same. */
 static json_t *identity(const RunResult *r) {
     char hash[20];
@@ -71,6 +81,7 @@ static json_t *identity(const RunResult *r) {
     json_object_set_new(o, "seed", json_integer(r->settings->seed));
     json_object_set_new(o, "params", params_of(r->program));
     json_object_set_new(o, "tasks", samples_of(r->program));
+    json_object_set_new(o, "options", options_of(r));
     return o;
 }
 
@@ -104,19 +115,45 @@ static int write_run(RunResult *r, char *err, size_t errlen) {
     return status;
 }
 
+/* The first member that differs, down to values that have no members; its name is added to `name`. */
+static void first_difference(json_t **a, json_t **b, Text *name) {
+    const char *key = NULL;
+    json_t *x = NULL;
+    size_t i;
+    if (json_is_array(*a) && json_is_array(*b) && json_array_size(*a) == json_array_size(*b)) {
+        for (i = 0; json_equal(json_array_get(*a, i), json_array_get(*b, i));) i++;
+        text_printf(name, " number %zu", i + 1);
+        x = json_array_get(*a, i), *b = json_array_get(*b, i);
+    } else if (json_is_object(*a) && json_is_object(*b)) {
+        json_object_foreach(*a, key, x)
+            if (!json_equal(x, json_object_get(*b, key))) break;
+        if (!key)                                          /* one that only b has */
+            json_object_foreach(*b, key, x)
+                if (!json_object_get(*a, key)) break;
+        text_printf(name, " `%s`", key);
+        x = json_object_get(*a, key), *b = json_object_get(*b, key);
+    } else return;
+    *a = x;
+    first_difference(a, b, name);
+}
+
 /* A sentence about the first difference between the run in the directory and this one; empty: none. */
 static void compare(const json_t *was, const json_t *is, char *out, size_t n) {
     static const struct { const char *key, *what; } parts[] = {
         {"source", "the text of the model, or of a library that it imports, has changed since it began"},
-        {"seed", "it has another seed"}, {"params", "it has other parameters"}, {"tasks", "its samples have other sizes or methods"}};
+        {"seed", "it has another seed"}, {"params", "it has other parameters"}, {"tasks", "its samples have other sizes or methods"},
+        {"options", "its methods have other options"}};
     *out = 0;
     for (int i = 0; i < LQ_COUNT(parts); i++) {
         json_t *a = json_object_get(was, parts[i].key), *b = json_object_get(is, parts[i].key);
         if (json_equal(a, b)) continue;
+        Text name = {0};
+        first_difference(&a, &b, &name);
         char *x = json_dumps(a, JSON_ENCODE_ANY | JSON_COMPACT), *y = json_dumps(b, JSON_ENCODE_ANY | JSON_COMPACT);
         if (i == 0) snprintf(out, n, "%s", parts[i].what);
-        else snprintf(out, n, "%s: %.300s there, %.300s here", parts[i].what, x ? x : "nothing", y ? y : "nothing");
+        else snprintf(out, n, "%s:%.150s %.300s there, %.300s here", parts[i].what, name.n ? name.s : "", x ? x : "nothing", y ? y : "nothing");
         free(x), free(y);
+        text_free(&name);
         return;
     }
 }
