@@ -85,6 +85,22 @@ static json_t *identity(const RunResult *r) {
     return o;
 }
 
+/* Of all members but itself; a seed with one digit changed would be a seed too. */
+static const char *checksum(Arena *a, const json_t *o) {
+    json_t *rest = json_copy((json_t *)o);
+    json_object_del(rest, "checksum");
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+    uint64_t h = text ? lq_hash(text, strlen(text), 0) : 0;
+    free(text);
+    json_decref(rest);
+    return arena_printf(a, "%016llx", (unsigned long long)h);
+}
+
+static bool is_whole(Arena *a, const json_t *o) {
+    const char *sum = json_string_value(json_object_get(o, "checksum"));
+    return sum && !strcmp(sum, checksum(a, o));
+}
+
 static void add_time(json_t *o, const char *name) {
     char text[40];
     time_t t = time(NULL);
@@ -107,6 +123,7 @@ static int write_run(RunResult *r, char *err, size_t errlen) {
     json_object_set_new(o, "given", given ? given : json_object());
     json_object_set_new(o, "host", json_string(host));
     add_time(o, "begun");
+    json_object_set_new(o, "checksum", json_string(checksum(r->arena, o)));
     char *text = json_dumps(o, JSON_INDENT(2));
     json_decref(o);
     if (!text) return snprintf(err, errlen, "run.json: a name in the program is no UTF-8 text"), 65;
@@ -164,7 +181,7 @@ static int check_run(RunResult *r, char *err, size_t errlen) {
     if (!text) return *err ? 65 : (snprintf(err, errlen, "%s has no run.json", r->settings->out), 65);
     json_t *was = json_loadb(text, n, 0, NULL), *is = identity(r);
     free(text);
-    if (!json_is_object(was)) snprintf(why, sizeof why, "its run.json is damaged");
+    if (!is_whole(r->arena, was)) snprintf(why, sizeof why, "its run.json is damaged");
     else compare(was, is, why, sizeof why);
     json_decref(was), json_decref(is);
     if (!*why) return 0;
@@ -490,8 +507,8 @@ int keep_recall(RunSettings *o, Arena *arena, int *n, Given **given) {
     json_error_t error;
     json_t *was = json_load_file(path, 0, &error), *list = json_object_get(was, "given"), *text;
     const char *name;
-    if (!json_is_object(was) || !json_is_object(list)) {
-        fprintf(stderr, "lqft: cannot resume the run in %s: its run.json is damaged: %s\n", o->out, error.text);
+    if (!json_is_object(list) || !is_whole(arena, was)) {
+        fprintf(stderr, "lqft: cannot resume the run in %s: its run.json is damaged: %s\n", o->out, was ? "its checksum is another" : error.text);
         json_decref(was);
         return 65;
     }
