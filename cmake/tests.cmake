@@ -105,6 +105,12 @@ function(lqft_script name label seconds script)
   lqft_test(${name} ${label} ${seconds} ${PYTHON} ${TESTS}/${script} ${ARGN})
 endfunction()
 
+# whole runs that are killed, stopped, damaged, without room, and resumed
+lqft_script(run.resume.quick quick 120 run/resume.py --quick --lqft $<TARGET_FILE:lqft> Kills.test_ising Kills.test_train Signals.test_a_second_one_ends_it
+            Damage.test_states Damage.test_run_json Damage.test_measurements Disks.test_limits_of_files Refusals Folders.test_reads Folders.test_writes)
+lqft_script(run.resume full 400 run/resume.py --lqft $<TARGET_FILE:lqft> Kills Signals Done Damage Disks Refusals Folders)
+lqft_script(run.resume.cost full 240 run/resume.py --lqft $<TARGET_FILE:lqft> Cost)
+set_tests_properties(run.resume.cost PROPERTIES RUN_SERIAL TRUE)
 lqft_script(numerics.distributions quick 120 numerics/distributions.py $<TARGET_FILE:lqft>)
 lqft_script(structure quick 60 structure/run.py)
 lqft_script(errors quick 120 errors/run.py $<TARGET_FILE:lqft>)

@@ -114,6 +114,15 @@ bool piece_checksum_read(Measurements *m, const Group *g, Column *c, int64_t row
     return true;
 }
 
+bool piece_is_there(Measurements *m, const Group *g, Column *c, const Rows *from, int64_t row, int64_t end)
+{
+    for (int64_t chain = 0; chain < g->chains; chain++) {
+        const double *x = chunk_row(m, g, c, chain, row), *want = from->data + (chain * from->chain_rows + row - from->first_row) * c->elements;
+        if (!x || memcmp(x, want, (size_t)((end - row) * c->elements) * 8)) return false;
+    }
+    return true;
+}
+
 bool rows_read(Measurements *m, const Group *g, Column *c, double *data, int64_t chain_rows, int64_t first_row, int64_t row, int64_t end)
 {
     for (int64_t to; row < end; row = to) {

@@ -106,6 +106,8 @@ typedef struct Rows { const double *data; int64_t chain_rows, first_row; } Rows;
 /* The checksum of rows of one block: of memory; of the file (false: they cannot be read). */
 uint64_t piece_checksum(const Group *g, const Column *c, const Rows *from, int64_t row, int64_t end);
 bool     piece_checksum_read(Measurements *m, const Group *g, Column *c, int64_t row, int64_t end, uint64_t *sum);
+/* Has the file these rows of one block? */
+bool     piece_is_there(Measurements *m, const Group *g, Column *c, const Rows *from, int64_t row, int64_t end);
 /* Rows [row, end) of all chains into data, where row r of a chain is as in Rows. */
 bool     rows_read(Measurements *m, const Group *g, Column *c, double *data, int64_t chain_rows, int64_t first_row, int64_t row, int64_t end);
 

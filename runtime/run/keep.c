@@ -62,6 +62,16 @@ static json_t *samples_of(const RunProgram *p) {
     return list;
 }
 
+/* Of what the command line set: options of methods, by their texts. Parameters and sizes are above. */
+static json_t *options_of(const RunResult *r) {
+    static const char *const sizes[] = {"chains", "warmup", "draws", "thin", "precision"};
+    json_t *o = r->settings->given ? json_loads(r->settings->given, 0, NULL) : NULL;
+    if (!o) o = json_object();
+    for (int i = 0; i < LQ_COUNT(sizes); i++) json_object_del(o, sizes[i]);
+    for (int i = 0; i < r->program->nparams; i++) json_object_del(o, r->program->params[i].name);
+    return o;
+}
+
 /* What makes it this run: on resuming, all of it must be the same. */
 static json_t *identity(const RunResult *r) {
     char hash[20];
@@ -71,7 +81,24 @@ static json_t *identity(const RunResult *r) {
     json_object_set_new(o, "seed", json_integer(r->settings->seed));
     json_object_set_new(o, "params", params_of(r->program));
     json_object_set_new(o, "tasks", samples_of(r->program));
+    json_object_set_new(o, "options", options_of(r));
     return o;
+}
+
+/* Of all members but itself; a seed with one digit changed would be a seed too. */
+static const char *checksum(Arena *a, const json_t *o) {
+    json_t *rest = json_copy((json_t *)o);
+    json_object_del(rest, "checksum");
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+    uint64_t h = text ? lq_hash(text, strlen(text), 0) : 0;
+    free(text);
+    json_decref(rest);
+    return arena_printf(a, "%016llx", (unsigned long long)h);
+}
+
+static bool is_whole(Arena *a, const json_t *o) {
+    const char *sum = json_string_value(json_object_get(o, "checksum"));
+    return sum && !strcmp(sum, checksum(a, o));
 }
 
 static void add_time(json_t *o, const char *name) {
@@ -96,6 +123,7 @@ static int write_run(RunResult *r, char *err, size_t errlen) {
     json_object_set_new(o, "given", given ? given : json_object());
     json_object_set_new(o, "host", json_string(host));
     add_time(o, "begun");
+    json_object_set_new(o, "checksum", json_string(checksum(r->arena, o)));
     char *text = json_dumps(o, JSON_INDENT(2));
     json_decref(o);
     if (!text) return snprintf(err, errlen, "run.json: a name in the program is no UTF-8 text"), 65;
@@ -104,19 +132,45 @@ static int write_run(RunResult *r, char *err, size_t errlen) {
     return status;
 }
 
+/* The first member that differs, down to values that have no members; its name is added to `name`. */
+static void first_difference(json_t **a, json_t **b, Text *name) {
+    const char *key = NULL;
+    json_t *x = NULL;
+    size_t i;
+    if (json_is_array(*a) && json_is_array(*b) && json_array_size(*a) == json_array_size(*b)) {
+        for (i = 0; json_equal(json_array_get(*a, i), json_array_get(*b, i));) i++;
+        text_printf(name, " number %zu", i + 1);
+        x = json_array_get(*a, i), *b = json_array_get(*b, i);
+    } else if (json_is_object(*a) && json_is_object(*b)) {
+        json_object_foreach(*a, key, x)
+            if (!json_equal(x, json_object_get(*b, key))) break;
+        if (!key)                                          /* one that only b has */
+            json_object_foreach(*b, key, x)
+                if (!json_object_get(*a, key)) break;
+        text_printf(name, " `%s`", key);
+        x = json_object_get(*a, key), *b = json_object_get(*b, key);
+    } else return;
+    *a = x;
+    first_difference(a, b, name);
+}
+
 /* A sentence about the first difference between the run in the directory and this one; empty: none. */
 static void compare(const json_t *was, const json_t *is, char *out, size_t n) {
     static const struct { const char *key, *what; } parts[] = {
         {"source", "the text of the model, or of a library that it imports, has changed since it began"},
-        {"seed", "it has another seed"}, {"params", "it has other parameters"}, {"tasks", "its samples have other sizes or methods"}};
+        {"seed", "it has another seed"}, {"params", "it has other parameters"}, {"tasks", "its samples have other sizes or methods"},
+        {"options", "its methods have other options"}};
     *out = 0;
     for (int i = 0; i < LQ_COUNT(parts); i++) {
         json_t *a = json_object_get(was, parts[i].key), *b = json_object_get(is, parts[i].key);
         if (json_equal(a, b)) continue;
+        Text name = {0};
+        first_difference(&a, &b, &name);
         char *x = json_dumps(a, JSON_ENCODE_ANY | JSON_COMPACT), *y = json_dumps(b, JSON_ENCODE_ANY | JSON_COMPACT);
         if (i == 0) snprintf(out, n, "%s", parts[i].what);
-        else snprintf(out, n, "%s: %.300s there, %.300s here", parts[i].what, x ? x : "nothing", y ? y : "nothing");
+        else snprintf(out, n, "%s:%.150s %.300s there, %.300s here", parts[i].what, name.n ? name.s : "", x ? x : "nothing", y ? y : "nothing");
         free(x), free(y);
+        text_free(&name);
         return;
     }
 }
@@ -127,7 +181,7 @@ static int check_run(RunResult *r, char *err, size_t errlen) {
     if (!text) return *err ? 65 : (snprintf(err, errlen, "%s has no run.json", r->settings->out), 65);
     json_t *was = json_loadb(text, n, 0, NULL), *is = identity(r);
     free(text);
-    if (!json_is_object(was)) snprintf(why, sizeof why, "its run.json is damaged");
+    if (!is_whole(r->arena, was)) snprintf(why, sizeof why, "its run.json is damaged");
     else compare(was, is, why, sizeof why);
     json_decref(was), json_decref(is);
     if (!*why) return 0;
@@ -453,8 +507,8 @@ int keep_recall(RunSettings *o, Arena *arena, int *n, Given **given) {
     json_error_t error;
     json_t *was = json_load_file(path, 0, &error), *list = json_object_get(was, "given"), *text;
     const char *name;
-    if (!json_is_object(was) || !json_is_object(list)) {
-        fprintf(stderr, "lqft: cannot resume the run in %s: its run.json is damaged: %s\n", o->out, error.text);
+    if (!json_is_object(list) || !is_whole(arena, was)) {
+        fprintf(stderr, "lqft: cannot resume the run in %s: its run.json is damaged: %s\n", o->out, was ? "its checksum is another" : error.text);
         json_decref(was);
         return 65;
     }

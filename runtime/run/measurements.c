@@ -329,19 +329,20 @@ int h5_create(Measurements *m, const char *path, char *err, size_t errlen)
 
 /* ---- appending ------------------------------------------------------------------------------------------------- */
 
+/* The library copies whole runs of numbers where both selections have the same rank and shape; else it
+ * asks for the place of each number. */
 static bool write_rows(const Group *g, const Column *c, const Rows *from, int64_t row, int64_t end)
 {
     int rank = c->spec.rank + 2;
     int64_t in_chain = g->chains > 1 ? from->chain_rows : end - row;
     hsize_t dims[ARRAY_MAX_RANK] = {(hsize_t)g->chains, (hsize_t)end}, start[ARRAY_MAX_RANK] = {0, (hsize_t)row};
     hsize_t count[ARRAY_MAX_RANK] = {(hsize_t)g->chains, (hsize_t)(end - row)};
-    for (int i = 2; i < rank; i++) dims[i] = count[i] = (hsize_t)c->spec.shape[i - 2];
-    hsize_t memory_dims[] = {(hsize_t)g->chains, (hsize_t)in_chain, (hsize_t)c->elements}, memory_start[] = {0, 0, 0};
-    hsize_t memory_count[] = {(hsize_t)g->chains, (hsize_t)(end - row), (hsize_t)c->elements};
+    hsize_t memory_dims[ARRAY_MAX_RANK] = {(hsize_t)g->chains, (hsize_t)in_chain}, memory_start[ARRAY_MAX_RANK] = {0};
+    for (int i = 2; i < rank; i++) dims[i] = count[i] = memory_dims[i] = (hsize_t)c->spec.shape[i - 2];
     if (h->H5Dset_extent_(c->set, dims) < 0) return false;
-    hid_t space = h->H5Dget_space_(c->set), memory = h->H5Screate_simple_(3, memory_dims, NULL);
+    hid_t space = h->H5Dget_space_(c->set), memory = h->H5Screate_simple_(rank, memory_dims, NULL);
     bool ok = space >= 0 && memory >= 0 && h->H5Sselect_hyperslab_(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-              h->H5Sselect_hyperslab_(memory, H5S_SELECT_SET, memory_start, NULL, memory_count, NULL) >= 0 &&
+              h->H5Sselect_hyperslab_(memory, H5S_SELECT_SET, memory_start, NULL, count, NULL) >= 0 &&
               h->H5Dwrite_(c->set, h->H5T_NATIVE_DOUBLE_, memory, space, H5P_DEFAULT, from->data + (row - from->first_row) * c->elements) >= 0;
     if (space >= 0) h->H5Sclose_(space);
     if (memory >= 0) h->H5Sclose_(memory);
@@ -370,11 +371,10 @@ static bool is_there(Measurements *m, const Group *g, Column *c, const Rows *fro
 {
     c->sums.n = 0;
     for (int64_t to; row < end; row = to) {
-        uint64_t sum, read;
         to = piece_end(c, row, end);
         c->cached = -1;
-        sum = piece_checksum(g, c, from, row, to);
-        if (!piece_checksum_read(m, g, c, row, to, &read) || sum != read) return false;
+        uint64_t sum = piece_checksum(g, c, from, row, to);
+        if (!piece_is_there(m, g, c, from, row, to)) return false;
         vec_push(&c->sums, sum);
     }
     return true;

@@ -220,6 +220,18 @@ static int run_iterations(Minimizing *s) {
     return status ? status : 75;
 }
 
+/* For `lqft report`: the variables and the curve as the newest state has them. */
+static int show_iterations(Minimizing *s, const KeepState *kept) {
+    SampleData *d = s->data;
+    arrays_to_state(s, kept);
+    keep_results(s);
+    d->seconds = kept->seconds;
+    d->draws = kept->draw;
+    for (int i = 0; i < d->nstats; i++) d->stats[i].draws = kept->draw;
+    d->interrupted = true;
+    return 75;
+}
+
 static SampleData *new_data(RunResult *r, const RunSample *t) {
     SampleData *d = arena_alloc(r->arena, sizeof *d);
     d->task = t, d->chains = 1, d->draws = t->draws, d->nstats = t->nstats;
@@ -237,7 +249,8 @@ int minimize_run(RunResult *r, const RunSample *t, SampleData **out) {
     char err[512] = "";
     RunLayout layout;
     double begin = run_clock();
-    bool finished = false;
+    bool finished = false, found = false;
+    KeepState *kept = NULL;
     s.data = new_data(r, t);
     int status = keep_finished(r, s.data, &finished);
     if (status || finished) {
@@ -245,13 +258,9 @@ int minimize_run(RunResult *r, const RunSample *t, SampleData **out) {
         return status;
     }
     if (r->settings->report) {
-        int64_t draws;
-        status = keep_partial(r, s.data, &draws);
-        if (status) return status;
-        for (int i = 0; i < s.data->nstats; i++) s.data->stats[i].draws = draws;
-        s.data->draws = draws, s.data->interrupted = true;
-        *out = s.data;
-        return 75;
+        kept = keep_arrays(&s);
+        status = keep_restore(r, s.data, kept, &found);
+        if (status || !found) return status ? status : 75;
     }
     s.x = r->engine->prepare(r->engine->context, functions, RUN_FUNCTIONS, 1, &layout, err, sizeof err);
     if (!s.x) {
@@ -262,7 +271,7 @@ int minimize_run(RunResult *r, const RunSample *t, SampleData **out) {
     s.data->compile_seconds = run_clock() - begin;
     prepare(&s);
     RunSignals *signals = run_signals_begin();
-    status = run_iterations(&s);
+    status = kept ? show_iterations(&s, kept) : run_iterations(&s);
     run_signals_end(signals);
     release(&s);
     r->engine->release(s.x);

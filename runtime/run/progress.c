@@ -13,6 +13,7 @@
 /* ---- signals -------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
+static int begun;                    /* how often, and not ended */
 
 static void on_signal(int sig) {
     if (interrupted && (sig == SIGINT || sig == SIGTERM)) _exit(128 + sig);
@@ -28,12 +29,13 @@ struct RunSignals { struct sigaction old[LQ_COUNT(signals)]; };
 RunSignals *run_signals_begin(void) {
     RunSignals *s = lq_alloc(sizeof *s);
     struct sigaction act = {.sa_handler = on_signal};
-    interrupted = 0;
+    if (begun++ == 0) interrupted = 0;
     for (int i = 0; i < LQ_COUNT(signals); i++) sigaction(signals[i], &act, &s->old[i]);
     return s;
 }
 
 void run_signals_end(RunSignals *s) {
+    begun--;
     for (int i = 0; i < LQ_COUNT(signals); i++) sigaction(signals[i], &s->old[i], NULL);
     free(s);
 }

@@ -2,6 +2,7 @@
 #include "results.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 void run_complain(const RunPlace *at, const char *fmt, ...) {
@@ -101,8 +102,11 @@ static bool has_failed(const RunResult *r) {
 int run_program(const RunProgram *p, const RunSettings *o, const RunEngine *e, double front_seconds) {
     RunResult r;
     Arena *arena = arena_new();
+    signal(SIGXFSZ, SIG_IGN);                      /* a limit on files makes writes fail, with a message */
     run_begin(&r, p, o, e, arena);
     r.front_seconds = front_seconds;
+    /* a run that is kept ends in order at any time, also while a task is compiled */
+    RunSignals *signals = o->out && !o->report ? run_signals_begin() : NULL;
     int status = keep_open(&r);
     if (status == 0) {
         status = run_tasks(&r);
@@ -115,6 +119,7 @@ int run_program(const RunProgram *p, const RunSettings *o, const RunEngine *e, d
         } else keep_event(&r, "stopped", "\"status\": %d", status);
     }
     run_end(&r);
+    if (signals) run_signals_end(signals);
     arena_free(arena);
     return status;
 }

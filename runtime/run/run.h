@@ -116,7 +116,7 @@ bool draw_seed(RunSettings *s);
 /* ---- progress.c ---- */
 
 /* From here to the end SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 only set run_interrupted; a second
- * SIGINT or SIGTERM ends the program. */
+ * SIGINT or SIGTERM ends the program.  One pair inside another changes nothing. */
 typedef struct RunSignals RunSignals;
 RunSignals *run_signals_begin(void);
 void run_signals_end(RunSignals *s);

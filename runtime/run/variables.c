@@ -7,9 +7,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Code reads whole vectors of its inputs, from where vectors may lie. */
+static double *vectors_room(Arena *a, int64_t n) {
+    size_t bytes = ((size_t)n * sizeof(double) + 63) / 64 * 64;
+    char *p = arena_alloc(a, bytes + 64);
+    return (double *)(p + (-(uintptr_t)p & 63));
+}
+
 double *variable_room(RunResult *r, int variable) {
     VariableData *d = &r->variables[variable];
-    if (!d->data) d->data = arena_alloc(r->arena, (size_t)(r->program->variables[variable].n + 1) * sizeof *d->data);
+    if (!d->data) d->data = vectors_room(r->arena, r->program->variables[variable].n);
     return d->data;
 }
 
@@ -28,7 +35,7 @@ static const double *split_data(RunResult *r, int variable) {
     const RunVariable *v = &r->program->variables[variable];
     VariableData *d = &r->variables[variable];
     int64_t row = shape_row(&v->shape);
-    if (!d->split) d->split = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *d->split);
+    if (!d->split) d->split = vectors_room(r->arena, v->n);
     for (int64_t k = 0; k < v->n; k++) d->split[row_place(row, k)] = data[k];
     return d->split;
 }
@@ -67,7 +74,7 @@ static const char *load_one(RunResult *r, ArrayFile *f, const char *path, int va
     for (int k = 0; same && k < rank; k++) same = info->shape[k] == v->shape.dim[k];
     if (!same) return arena_printf(r->arena, "%s: \"%s\" has the shape %s there, and %s in this program", path, v->name,
                                    array_shape_text(info->rank, info->shape, a), array_shape_text(rank, v->shape.dim, b));
-    double *data = arena_alloc(r->arena, (size_t)(v->n + 1) * sizeof *data);
+    double *data = vectors_room(r->arena, v->n);
     if (arrays_load(f, i, data, err, sizeof err)) return arena_printf(r->arena, "%s", err);
     for (int64_t k = 0; k < v->n; k++)
         if (!isfinite(data[k])) return arena_printf(r->arena, "%s: element %lld of \"%s\" is not a finite number", path, (long long)k, v->name);
