@@ -172,6 +172,7 @@ static int add_variant(const RunOptions *o, const char *values, Text *all) {
     Building b = {.o = o, .s = &s, .arena = s.arena};
     if (status == 0) {
         b.program = lower_plan(&s);
+        b.program->built = run_settings(o, s.arena).given;
         if (o->shared) lower_actions(&s, b.program);
         status = compile(&b) ? 0 : 70;
         CodeGroup **code = arena_alloc(s.arena, (size_t)(b.groups.n + 1) * sizeof *code);

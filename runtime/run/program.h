@@ -195,6 +195,7 @@ typedef struct RunProgram {
     const char  *path;                /* of the model */
     const char  *title;               /* the first paragraph of its comment, or NULL */
     uint64_t     source;              /* hash of all its texts */
+    const char  *built;               /* of an executable: what the command line set when it was built, as a JSON object, or NULL */
     int nparams;    RunParam *params;
     int nsettings;  RunSetting *settings;       /* of executables: those of the compiler are constants */
     int nrecipes;   RunRecipe *recipes;

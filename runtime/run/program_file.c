@@ -353,7 +353,7 @@ static bool recipes_are_sound(const RunProgram *p) {
 
 static void visit_program(Io *io, RunProgram *p) {
     int64_t source = (int64_t)p->source;
-    io_text(io, "path", &p->path), io_text(io, "title", &p->title), io_int64(io, "source", &source);
+    io_text(io, "path", &p->path), io_text(io, "title", &p->title), io_text(io, "built", &p->built), io_int64(io, "source", &source);
     p->source = (uint64_t)source;
     LIST(io, "params", &p->nparams, &p->params, visit_param);
     LIST(io, "settings", &p->nsettings, &p->settings, visit_setting);

@@ -8,6 +8,7 @@
  *   variables.c the values that minimisations find
  *   progress.c  the line that shows how far a task is; interruptions
  *   keep.c      the run directory: measurements, checkpoints, going on from one
+ *   keep_run.c  run.json;  keep_columns.c: names in measurements.h5
  *   pause.c     going on from a state in memory
  *   summary.c   statistics of the report expressions (Γ-method, tau_int, R-hat, ESS)
  *   output.c    the table, the JSON object, diagnostics

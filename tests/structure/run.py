@@ -17,7 +17,7 @@ RUNTIME_FOR_COMPILER = ("base.h", "vmath.h", "vmath_text.h", "vmath_special.h", 
 # Headers of libraries, and the only places that may include them.
 LIBRARIES = {
     r"llvm-c/": "compiler/backend/llvm*",
-    r"jansson": "runtime/run/output.c runtime/run/keep.c runtime/run/store*.c runtime/run/checkpoint.c runtime/run/program_file.c runtime/standalone/payload.c runtime/io/safetensors.c compiler/repl/json.c",
+    r"jansson": "runtime/run/output.c runtime/run/keep*.[ch] runtime/run/store*.c runtime/run/checkpoint.c runtime/run/program_file.c runtime/standalone/payload.c runtime/io/safetensors.c compiler/repl/json.c",
     r"histedit": "compiler/repl/line.c",
     r"hdf5": "runtime/io/hdf5_library.h",
     r"zlib": "runtime/io/npz.c",
