@@ -210,7 +210,7 @@ static void advance(Sampler *s, int64_t steps) {
 }
 
 static int start(Sampler *s) {
-    if (!payload_engine_ready(&s->engine, s->err, sizeof s->err)) return -1;
+    if (settings_keep(s->payload->program, s->err, sizeof s->err) || !payload_engine_ready(&s->engine, s->err, sizeof s->err)) return -1;
     run_begin(&s->run, s->payload->program, &s->settings, &s->engine, s->arena);
     if (!chains_open(&s->chains, &s->run, s->t, s->err, sizeof s->err)) return -1;
     s->pool = chains_pool(&s->chains);

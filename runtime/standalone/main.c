@@ -40,13 +40,33 @@ static int help(const Payload *p) {
     return 0;
 }
 
-static int set(Payload *p, const char *name, const char *value, RunSettings *s, Text *given) {
+static int set(Payload *p, const Given *g) {
     char err[600] = "";
-    int status = setting_set(p->program, name, value, err, sizeof err);
-    if (status) return usage_error(err);
-    text_printf(given, "%s\"%s\": \"%s\"", given->n > 1 ? ", " : "", name, value);
-    (void)s;
-    return 0;
+    int status = setting_set(p->program, g->name, g->text, err, sizeof err);
+    return status ? usage_error(err) : 0;
+}
+
+static bool has(const Given *list, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(list[i].name, name)) return true;
+    return false;
+}
+
+/* It has the value that it was built with, whatever the text. */
+static bool is_built_in(const RunProgram *p, const Given *g) {
+    for (int i = 0; i < p->ngiven; i++)
+        if (!strcmp(p->given[i].name, g->name) && !strcmp(p->given[i].text, g->text)) return true;
+    return false;
+}
+
+static void add_given(Text *t, const Given *g) {
+    text_printf(t, "%s\"%s\": \"", t->n > 1 ? ", " : "", g->name);
+    for (const char *c = g->text; *c; c++) {
+        if (*c == '"' || *c == '\\') text_printf(t, "\\%c", *c);
+        else if ((unsigned char)*c < ' ') text_printf(t, "\\u%04x", *c);
+        else text_putn(t, c, 1);
+    }
+    text_putn(t, "\"", 1);
 }
 
 /* Options first: they say which run is resumed, whose settings are the ones that count. */
@@ -75,19 +95,22 @@ static int read_arguments(Payload *p, int argc, char **argv, RunSettings *s, Are
     if (s->report) s->resume = s->quiet = true;
     Given *before;
     int nbefore, status = keep_recall(s, arena, &nbefore, &before);
+    const RunProgram *program = p->program;
     Text given = {0};
     text_printf(&given, "{");
+    for (int i = 0; i < program->ngiven && !status; i++)
+        if (!has(now.data, now.n, program->given[i].name) && !has(before, nbefore, program->given[i].name)) add_given(&given, &program->given[i]);
     for (int i = 0; i < nbefore && !status; i++) {
-        bool again = false;
-        for (int k = 0; k < now.n; k++) again |= !strcmp(now.data[k].name, before[i].name);
-        if (!again) status = set(p, before[i].name, before[i].text, s, &given);
+        if (has(now.data, now.n, before[i].name)) continue;
+        if (!is_built_in(program, &before[i])) status = set(p, &before[i]);
+        add_given(&given, &before[i]);
     }
     for (int i = 0; i < now.n && !status; i++) {
-        for (int k = 0; k < i; k++)
-            if (!strcmp(now.data[k].name, now.data[i].name)) snprintf(err, sizeof err, "`%.100s` is given twice", now.data[i].name), status = usage_error(err);
-        if (!status) status = set(p, now.data[i].name, now.data[i].text, s, &given);
+        if (has(now.data, i, now.data[i].name)) snprintf(err, sizeof err, "`%.100s` is given twice", now.data[i].name), status = usage_error(err);
+        if (!status) status = set(p, &now.data[i]);
+        add_given(&given, &now.data[i]);
     }
-    if (!status && settings_settle(p->program, err, sizeof err)) status = usage_error(err);
+    if (!status && (settings_settle(p->program, err, sizeof err) || settings_keep(program, err, sizeof err))) status = usage_error(err);
     text_printf(&given, "}");
     s->given = arena_strndup(arena, given.s, given.n);
     text_free(&given);
