@@ -172,7 +172,8 @@ static int add_variant(const RunOptions *o, const char *values, Text *all) {
     Building b = {.o = o, .s = &s, .arena = s.arena};
     if (status == 0) {
         b.program = lower_plan(&s);
-        b.program->built = run_settings(o, s.arena).given;
+        b.program->ngiven = o->noverrides, b.program->given = arena_alloc(s.arena, (size_t)(o->noverrides + 1) * sizeof *b.program->given);
+        for (int i = 0; i < o->noverrides; i++) b.program->given[i] = (Given){o->overrides[i].name, o->overrides[i].text};
         if (o->shared) lower_actions(&s, b.program);
         status = compile(&b) ? 0 : 70;
         CodeGroup **code = arena_alloc(s.arena, (size_t)(b.groups.n + 1) * sizeof *code);

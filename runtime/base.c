@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <string.h>
+#include <strings.h>
 
 enum { ALIGN = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 8 << 20 };
 
@@ -272,4 +273,40 @@ const char *path_folder(Arena *a, const char *path) {
     const char *slash = strrchr(path, '/');
     if (!slash) return ".";
     return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
+}
+
+/* Insertions, deletions, substitutions and swaps of neighbours. */
+static int edit_distance(const char *a, const char *b, int most)
+{
+    enum { MAX = 64 };
+    int m = (int)strlen(a), n = (int)strlen(b), rows[3][MAX + 1];
+    if (m > MAX || n > MAX || m - n > most || n - m > most) return most + 1;
+    for (int j = 0; j <= n; j++) rows[0][j] = j;
+    for (int i = 1; i <= m; i++) {
+        int *now = rows[i % 3], *up = rows[(i + 2) % 3], *two = rows[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= n; j++) {
+            int cost = up[j - 1] + (a[i - 1] != b[j - 1]);
+            if (up[j] + 1 < cost) cost = up[j] + 1;
+            if (now[j - 1] + 1 < cost) cost = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two[j - 2] + 1 < cost)
+                cost = two[j - 2] + 1;
+            now[j] = cost;
+        }
+    }
+    return rows[m % 3][n];
+}
+
+const char *lq_nearest(const char *name, const char *const *candidates, int n)
+{
+    int most = (int)strlen(name) / 3, best;
+    const char *found = NULL;
+    if (most < 1) most = 1;
+    best = most + 1;
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(name, candidates[i])) continue;
+        int d = strcasecmp(name, candidates[i]) ? edit_distance(name, candidates[i], most) : 0;
+        if (d < best && d < (int)strlen(name)) best = d, found = candidates[i];
+    }
+    return found;
 }

@@ -66,4 +66,7 @@ const char *intern_n(const char *s, size_t n);
 
 uint64_t lq_hash(const void *data, size_t n, uint64_t seed);
 
+/* The candidate that was probably meant, or NULL. */
+const char *lq_nearest(const char *name, const char *const *candidates, int n);
+
 #endif

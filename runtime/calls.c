@@ -150,6 +150,10 @@ static bool is_matrix(const LqCall *c) { return c->kind >= LQ_CALL_SVD; }
 
 void lq_call_prepare(LqCall *c) { c->plan = c->kind == LQ_CALL_CONTRACT ? lq_contract_plan(&c->contraction) : NULL; }
 
+const char *lq_call_missing(const LqCall *c) {
+    return is_matrix(c) && lq_linalg_load() == LQ_LINALG_MISSING ? lq_linalg_message(LQ_LINALG_MISSING) : NULL;
+}
+
 void lq_call_release(LqCall *c) {
     if (c->plan) lq_contract_plan_free(c->plan);
     c->plan = NULL;

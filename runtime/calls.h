@@ -30,6 +30,8 @@ typedef struct LqCall {
 } LqCall;
 
 void   lq_call_prepare(LqCall *c);
+/* Why it cannot be carried out: a library that is not installed.  NULL: it can. */
+const char *lq_call_missing(const LqCall *c);
 void   lq_call_release(LqCall *c);
 /* Bytes of scratch space that lq_call_run wants, aligned to 64. */
 size_t lq_call_scratch(const LqCall *c);

@@ -85,6 +85,11 @@ Code *code_load(CodeGroup *g, char *err, size_t errlen) {
     for (int i = 0; i < c->kept.ncalls; i++)
         for (int k = 0; k < c->kept.calls[i].n; k++) lq_call_prepare(&c->kept.calls[i].call[k]);
     bool ok = true;
+    for (int i = 0; i < c->kept.ncalls && ok; i++)
+        for (int k = 0; k < c->kept.calls[i].n && ok; k++) {
+            const char *missing = lq_call_missing(&c->kept.calls[i].call[k]);
+            if (missing) ok = false, snprintf(err, errlen, "%s", missing);
+        }
     for (int i = 0; i < g->nparts && ok; i++) ok = load_part(c, &g->parts[i], err, errlen);
     if (ok) return c;
     code_free(c);

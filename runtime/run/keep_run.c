@@ -35,11 +35,8 @@ static json_t *samples_of(const RunProgram *p) {
 /* Of what command lines set: options of methods, by their texts. Parameters and sizes are above. */
 static json_t *options_of(const RunResult *r) {
     static const char *const sizes[] = {"chains", "warmup", "draws", "thin", "precision"};
-    json_t *o = r->program->built ? json_loads(r->program->built, 0, NULL) : json_object();
-    json_t *given = r->settings->given ? json_loads(r->settings->given, 0, NULL) : NULL;
+    json_t *o = r->settings->given ? json_loads(r->settings->given, 0, NULL) : NULL;
     if (!o) o = json_object();
-    if (given) json_object_update(o, given);
-    json_decref(given);
     for (int i = 0; i < LQ_COUNT(sizes); i++) json_object_del(o, sizes[i]);
     for (int i = 0; i < r->program->nparams; i++) json_object_del(o, r->program->params[i].name);
     return o;

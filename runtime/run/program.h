@@ -191,11 +191,14 @@ typedef struct RunData { RunFunction make; int64_t n; } RunData;
 /* An action and its gradient, as functions of fields; name NULL: there is none. Complex fields are two arrays. */
 typedef struct RunAction { const char *name; int nfields; RunField *fields; RunFunction value, gradient; } RunAction;
 
+/* `name=value` of a command line. */
+typedef struct Given { const char *name, *text; } Given;
+
 typedef struct RunProgram {
     const char  *path;                /* of the model */
     const char  *title;               /* the first paragraph of its comment, or NULL */
     uint64_t     source;              /* hash of all its texts */
-    const char  *built;               /* of an executable: what the command line set when it was built, as a JSON object, or NULL */
+    int ngiven;     Given *given;               /* of executables: what was set when it was built */
     int nparams;    RunParam *params;
     int nsettings;  RunSetting *settings;       /* of executables: those of the compiler are constants */
     int nrecipes;   RunRecipe *recipes;

@@ -313,6 +313,12 @@ static void visit_task(Io *io, void *item) {
     io_int(io, "kept", &t->kept);
 }
 
+static void visit_given(Io *io, void *item) {
+    Given *g = item;
+    io_text(io, "name", &g->name), io_text(io, "text", &g->text);
+    io->wrong |= !g->name || !g->text;
+}
+
 static void visit_param(Io *io, void *item) {
     RunParam *p = item;
     io_text(io, "name", &p->name), io_text(io, "doc", &p->doc), io_bool(io, "boolean", &p->boolean), io_bool(io, "whole", &p->whole);
@@ -353,8 +359,9 @@ static bool recipes_are_sound(const RunProgram *p) {
 
 static void visit_program(Io *io, RunProgram *p) {
     int64_t source = (int64_t)p->source;
-    io_text(io, "path", &p->path), io_text(io, "title", &p->title), io_text(io, "built", &p->built), io_int64(io, "source", &source);
+    io_text(io, "path", &p->path), io_text(io, "title", &p->title), io_int64(io, "source", &source);
     p->source = (uint64_t)source;
+    LIST(io, "given", &p->ngiven, &p->given, visit_given);
     LIST(io, "params", &p->nparams, &p->params, visit_param);
     LIST(io, "settings", &p->nsettings, &p->settings, visit_setting);
     LIST(io, "recipes", &p->nrecipes, &p->recipes, visit_recipe);

@@ -157,7 +157,6 @@ int sample_run(RunResult *r, const RunSample *t, SampleData **out);
 
 /* What the run in the directory was given: its seed, where none is given now, and `name=value`.
  * 0, also when there is no run, or an exit status after a message. */
-typedef struct Given { const char *name, *text; } Given;
 /* The model of the run in the directory, or NULL after a message. */
 const char *keep_program(const RunSettings *o, Arena *arena);
 int  keep_recall(RunSettings *o, Arena *arena, int *n, Given **given);

@@ -109,19 +109,19 @@ static void call_once(const RunPrepared *p, const RunFunction *f, const double *
 
 enum { DATA_CHAIN = UINT32_MAX };               /* whose random numbers data are drawn from, as in the compiler */
 
-/* Reports, starts and data; the data are computed, in their order, since later ones use earlier ones. */
-static RunPrepared *others(Context *c) {
-    char err[300] = "";
+static const char no_code[] = "there is no code for this processor";
+
+/* Reports, starts and data; the data are computed, in their order, since later ones use earlier ones.
+ * NULL and a message when they cannot be loaded. */
+static RunPrepared *others(Context *c, char *err, size_t errlen) {
     const RunProgram *p = c->payload->program;
     if (c->others) return c->others;
     PayloadGroup *g = choose(c->payload, -1, true);
-    c->data = lq_alloc(((size_t)p->ndata + 1) * sizeof *c->data);
+    if (!g) return snprintf(err, errlen, "%s", no_code), NULL;
+    if (!c->data) c->data = lq_alloc(((size_t)p->ndata + 1) * sizeof *c->data);
     for (int i = 0; i < p->ndata; i++) c->data[i] = NULL;
-    c->others = g ? load(g, values_of(c), c->data, err, sizeof err) : NULL;
-    if (!c->others) {
-        fprintf(stderr, "lqft: %s\n", *err ? err : "there is no code for this processor");
-        exit(70);
-    }
+    c->others = load(g, values_of(c), c->data, err, errlen);
+    if (!c->others) return NULL;
     for (int i = 0; i < p->ndata; i++) {
         c->data[i] = lq_alloc(((size_t)p->data[i].n + 1) * sizeof **c->data);
         call_once(c->others, &p->data[i].make, NULL, &c->data[i], c->seed, DATA_CHAIN);
@@ -133,17 +133,41 @@ static RunPrepared *others(Context *c) {
 static RunPrepared *prepare(void *context, const RunFunction *const *f, int n, int64_t replicas, RunLayout *layout, char *err, size_t errlen) {
     Context *c = context;
     PayloadGroup *g = choose(c->payload, f[0]->number / RUN_FUNCTIONS, replicas == 1);
-    if (!g || n != RUN_FUNCTIONS) return snprintf(err, errlen, "there is no code for this processor"), NULL;
+    if (!g || n != RUN_FUNCTIONS) return snprintf(err, errlen, "%s", no_code), NULL;
     *layout = g->layout;
-    if (c->payload->program->ndata) (void)others(c);
+    if (c->payload->program->ndata && !others(c, err, errlen)) return NULL;
     return load(g, values_of(c), c->data, err, errlen);
 }
 
 static void evaluate(void *context, const RunFunction *f, const double *const *in, double *const *out, uint32_t seed, uint32_t chain) {
-    call_once(others(context), f, in, out, seed, chain);
+    char err[600] = "";
+    const RunPrepared *p = others(context, err, sizeof err);
+    if (!p) {
+        fprintf(stderr, "lqft: %s\n", err);
+        exit(70);
+    }
+    call_once(p, f, in, out, seed, chain);
+}
+
+bool payload_engine_ready(RunEngine *e, char *err, size_t errlen) {
+    Context *c = e->context;
+    for (int i = 0; i < c->payload->ngroups; i++)
+        if (c->payload->groups[i].sample < 0) return others(c, err, errlen) != NULL;
+    return true;
+}
+
+void payload_engine_renew(RunEngine *e) {
+    Context *c = e->context;
+    release(c->others);
+    c->others = NULL;
+    for (int i = 0; c->data && i < c->payload->program->ndata; i++) free(c->data[i]), c->data[i] = NULL;
 }
 
 void payload_engine_seed(RunEngine *e, uint32_t seed) { ((Context *)e->context)->seed = seed; }
+
+void payload_free(Payload *p) {
+    for (int i = 0; i < p->ngroups; i++) code_group_free(&p->groups[i].code);
+}
 
 RunEngine payload_engine(Payload *p, Arena *arena) {
     Context *c = arena_alloc(arena, sizeof *c);
@@ -153,9 +177,8 @@ RunEngine payload_engine(Payload *p, Arena *arena) {
 
 void payload_engine_free(RunEngine *e) {
     Context *c = e->context;
-    release(c->others);
+    payload_engine_renew(e);
     free(c->values);
-    for (int i = 0; c->data && i < c->payload->program->ndata; i++) free(c->data[i]);
     free(c->data);
-    for (int i = 0; i < c->payload->ngroups; i++) code_group_free(&c->payload->groups[i].code);
+    payload_free(c->payload);
 }

@@ -4,12 +4,13 @@
  *     lqft_set(s, "kappa", 0.25);                           // before the first draw
  *     int64_t n = lqft_size(s, "phi");
  *     double *phi = malloc(n * sizeof *phi);
- *     while (lqft_draw(s)) lqft_get(s, "phi", phi);         // configurations, [chain][site]
+ *     while (lqft_draw(s) > 0) lqft_get(s, "phi", phi);         // configurations, [chain][site]
  *     lqft_close(s);
  *
  * A handle is one sample of the model: chains, run step by step, with the same numbers as `lqft run` of
- * the same seed.  Functions that can fail return 0 or a negative number, and lqft_error says why. A handle
- * must not be used by two threads at once; different handles may. Nothing is written to any file. */
+ * the same seed.  Functions that can fail return 0 or a negative number, and lqft_error says why. NULL for a
+ * handle, a name or an array, and a handle that was closed, are such failures. A handle must not be used
+ * by two threads at once; different handles may. Nothing is written to any file. */
 #ifndef LQFT_SAMPLER_H
 #define LQFT_SAMPLER_H
 
@@ -21,14 +22,15 @@ extern "C" {
 
 typedef struct lqft_sampler lqft_sampler;
 
-/* The first sample of the model, not started.  NULL when there is none, or no code for this processor:
- * lqft_error(NULL) says why. */
+/* The first sample of the model, not started.  NULL when there is none, when it needs what an earlier
+ * task of the model finds, or when there is no code for this processor: lqft_error(NULL) says why. */
 lqft_sampler *lqft_open(uint32_t seed);
-void          lqft_close(lqft_sampler *s);
-/* What went wrong last: of this handle, or (NULL) of this thread's lqft_open. Never NULL. */
+void          lqft_close(lqft_sampler *s);           /* nothing when it is closed already, or NULL */
+/* What went wrong last: of this handle, or (NULL) of this thread's lqft_open, or use of NULL. Never NULL. */
 const char   *lqft_error(const lqft_sampler *s);
 
-/* Settings: a parameter, an option of the method, chains, warmup, draws, thin. Before the first draw. */
+/* Settings: a parameter, an option of the method, chains, warmup, draws, thin. Before the first draw. A
+ * value that is refused changes nothing. */
 int    lqft_set(lqft_sampler *s, const char *name, double value);
 /* The present value; NaN when there is nothing of that name. */
 double lqft_setting(const lqft_sampler *s, const char *name);

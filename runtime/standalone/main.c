@@ -43,6 +43,29 @@ static int help(const Payload *p) {
 
 typedef VEC(Given) GivenList;
 
+static bool has(const Given *list, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(list[i].name, name)) return true;
+    return false;
+}
+
+/* It has the value that it was built with, whatever the text. */
+static bool is_built_in(const RunProgram *p, const Given *g) {
+    for (int i = 0; i < p->ngiven; i++)
+        if (!strcmp(p->given[i].name, g->name) && !strcmp(p->given[i].text, g->text)) return true;
+    return false;
+}
+
+static void add_given(Text *t, const Given *g) {
+    text_printf(t, "%s\"%s\": \"", t->n > 1 ? ", " : "", g->name);
+    for (const char *c = g->text; *c; c++) {
+        if (*c == '"' || *c == '\\') text_printf(t, "\\%c", *c);
+        else if ((unsigned char)*c < ' ') text_printf(t, "\\u%04x", *c);
+        else text_putn(t, c, 1);
+    }
+    text_putn(t, "\"", 1);
+}
+
 /* The options; what is set goes into `now`. */
 static int read_arguments(int argc, char **argv, RunSettings *s, GivenList *now, bool *helps, Arena *arena) {
     char err[300] = "";
@@ -67,8 +90,7 @@ static int read_arguments(int argc, char **argv, RunSettings *s, GivenList *now,
         }
     }
     for (int i = 0; i < now->n; i++)
-        for (int k = 0; k < i; k++)
-            if (!strcmp(now->data[k].name, now->data[i].name)) return snprintf(err, sizeof err, "`%.100s` is given twice", now->data[i].name), usage_error(err);
+        if (has(now->data, i, now->data[i].name)) return snprintf(err, sizeof err, "`%.100s` is given twice", now->data[i].name), usage_error(err);
     if (s->report) s->resume = s->quiet = true;
     return 0;
 }
@@ -79,27 +101,29 @@ static int recall(RunSettings *s, GivenList *all, Arena *arena) {
     GivenList now = *all;
     int n, status = keep_recall(s, arena, &n, &before);
     *all = (GivenList){0};
-    for (int i = 0; i < n && !status; i++) {
-        bool again = false;
-        for (int k = 0; k < now.n; k++) again |= !strcmp(now.data[k].name, before[i].name);
-        if (!again) vec_push(all, before[i]);
-    }
+    for (int i = 0; i < n && !status; i++)
+        if (!has(now.data, now.n, before[i].name)) vec_push(all, before[i]);
     for (int i = 0; i < now.n; i++) vec_push(all, now.data[i]);
     vec_free(&now);
     return status;
 }
 
-/* The program has all these values. */
+/* The program has all these values, and else those that it was built with. */
 static int set_all(RunProgram *p, const GivenList *all, RunSettings *s, Arena *arena) {
     char err[600] = "";
     Text given = {0};
     int status = 0;
+    text_printf(&given, "{");
+    for (int i = 0; i < p->ngiven; i++)
+        if (!has(all->data, all->n, p->given[i].name)) add_given(&given, &p->given[i]);
     for (int i = 0; i < all->n && !status; i++) {
-        status = setting_set(p, all->data[i].name, all->data[i].text, err, sizeof err);
-        text_printf(&given, "%s\"%s\": \"%s\"", i ? ", " : "{", all->data[i].name, all->data[i].text);
+        if (!is_built_in(p, &all->data[i])) status = setting_set(p, all->data[i].name, all->data[i].text, err, sizeof err);
+        add_given(&given, &all->data[i]);
     }
     if (!status) status = settings_settle(p, err, sizeof err);
-    s->given = arena_printf(arena, "%s}", all->n ? given.s : "{");
+    if (!status) status = settings_keep(p, err, sizeof err);
+    text_printf(&given, "}");
+    s->given = arena_strndup(arena, given.s, given.n);
     text_free(&given);
     return status ? usage_error(err) : 0;
 }
@@ -140,6 +164,7 @@ static int carry_out(Payloads *all, int argc, char **argv, RunSettings *s, Arena
     else if (p) status = set_all(p->program, &given, s, arena);
     if (p && !helps && !status && payload_processor(p, err, sizeof err)) status = usage_error(err);
     if (p && !helps && !status) status = run(p, s, begin, arena);
+    else if (p) payload_free(p);
     vec_free(&given);
     return status;
 }

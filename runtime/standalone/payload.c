@@ -56,13 +56,25 @@ static void put(Text *t, const void *bytes, size_t n) {
     text_putn(t, bytes, n);
 }
 
-static json_t *group_head(const PayloadGroup *g) {
+/* Constants so far whose numbers are in the file: many programs read the same. */
+typedef VEC(const CodeConstant *) Blobs;
+
+/* The number of an equal one; -1: there is none, and this is the next. */
+static int known_blob(Blobs *seen, const CodeConstant *c) {
+    for (int i = 0; i < seen->n; i++)
+        if (seen->data[i]->n == c->n && !memcmp(seen->data[i]->data, c->data, (size_t)c->n * sizeof(double))) return i;
+    vec_push(seen, c);
+    return -1;
+}
+
+static json_t *group_head(const PayloadGroup *g, Blobs *seen) {
     json_t *o = json_object(), *parts = json_array(), *constants = json_array(), *calls = json_array(), *settings = json_array();
     for (int i = 0; i < g->code.nparts; i++)
         json_array_append_new(parts, json_pack("[i,i,I]", g->code.parts[i].first, g->code.parts[i].n, (json_int_t)g->code.parts[i].size));
     for (int i = 0; i < g->code.nconstants; i++)
-        json_array_append_new(constants, json_pack("[i,i,I,i,I]", g->code.constants[i].program, g->code.constants[i].buffer, (json_int_t)g->code.constants[i].n,
-                                                     g->code.constants[i].from, (json_int_t)g->code.constants[i].row));
+        json_array_append_new(constants, json_pack("[i,i,I,i,I,i]", g->code.constants[i].program, g->code.constants[i].buffer, (json_int_t)g->code.constants[i].n,
+                                                     g->code.constants[i].from, (json_int_t)g->code.constants[i].row,
+                                                     g->code.constants[i].from ? -1 : known_blob(seen, &g->code.constants[i])));
     for (int i = 0; i < g->code.ncalls; i++) json_array_append_new(calls, json_pack("[i,i]", g->code.calls[i].program, g->code.calls[i].n));
     for (int i = 0; i < g->code.nsettings; i++) {
         json_t *from = json_array();
@@ -85,10 +97,10 @@ static json_t *group_head(const PayloadGroup *g) {
     return o;
 }
 
-static void put_group(Text *t, const PayloadGroup *g) {
+static void put_group(Text *t, const PayloadGroup *g, Blobs *seen) {
     for (int i = 0; i < g->code.nparts; i++) put(t, g->code.parts[i].bytes, g->code.parts[i].size);
     for (int i = 0; i < g->code.nconstants; i++)
-        if (!g->code.constants[i].from) put(t, g->code.constants[i].data, (size_t)g->code.constants[i].n * sizeof(double));
+        if (!g->code.constants[i].from && known_blob(seen, &g->code.constants[i]) < 0) put(t, g->code.constants[i].data, (size_t)g->code.constants[i].n * sizeof(double));
     for (int i = 0; i < g->code.ncalls; i++) put(t, g->code.calls[i].call, (size_t)g->code.calls[i].n * sizeof(LqCall));
 }
 
@@ -96,7 +108,9 @@ static bool put_payload(Text *t, const Payload *p) {
     char *program = program_write(p->program);
     if (!program) return false;
     json_t *o = json_object(), *groups = json_array();
-    for (int i = 0; i < p->ngroups; i++) json_array_append_new(groups, group_head(&p->groups[i]));
+    Blobs seen = {0};
+    for (int i = 0; i < p->ngroups; i++) json_array_append_new(groups, group_head(&p->groups[i], &seen));
+    seen.n = 0;
     json_object_set_new(o, "version", json_string(LQFT_VERSION));
     json_object_set_new(o, "call", json_integer(sizeof(LqCall)));
     json_object_set_new(o, "features", p->native ? features_json() : json_array());
@@ -110,7 +124,8 @@ static bool put_payload(Text *t, const Payload *p) {
     text_putn(t, p->values, n[0]);
     text_putn(t, head, n[1]);
     free(head);
-    for (int i = 0; i < p->ngroups; i++) put_group(t, &p->groups[i]);
+    for (int i = 0; i < p->ngroups; i++) put_group(t, &p->groups[i], &seen);
+    vec_free(&seen);
     pad(t);
     return true;
 }
@@ -183,7 +198,9 @@ int payload_write(const Text *all, const char *out, char *err, size_t errlen) { 
 
 /* ==== reading ================================================================================== */
 
-typedef struct In { const char *bytes; size_t size, at; bool wrong; } In;
+/* blobs: constants so far whose numbers are in the file. */
+typedef struct Blob { const char *bytes; int64_t n; } Blob;
+typedef struct In { const char *bytes; size_t size, at; bool wrong; VEC(Blob) blobs; } In;
 
 /* The next blob; NULL when the payload ends before. */
 static const char *take(In *in, size_t n) {
@@ -195,6 +212,14 @@ static const char *take(In *in, size_t n) {
 
 static int64_t integer_of(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
 static int64_t entry(const json_t *list, int i) { return json_integer_value(json_array_get(list, (size_t)i)); }
+
+/* n numbers: of an earlier constant, or (-1) the next ones. */
+static const char *read_blob(In *in, int64_t n, int same) {
+    if (same >= 0) return same < in->blobs.n && in->blobs.data[same].n == n ? in->blobs.data[same].bytes : NULL;
+    const char *bytes = n <= (int64_t)(in->size / sizeof(double)) ? take(in, (size_t)n * sizeof(double)) : NULL;
+    vec_push(&in->blobs, ((Blob){bytes, n}));
+    return bytes;
+}
 
 /* What is appended was hashed as a whole: sizes are trusted as far as memory is concerned. */
 static bool read_group(PayloadGroup *g, const RunProgram *program, const json_t *o, In *in, Arena *arena) {
@@ -223,7 +248,7 @@ static bool read_group(PayloadGroup *g, const RunProgram *program, const json_t 
         CodeConstant k = {(int)entry(p, 0), (int)entry(p, 1), n, NULL, (int)entry(p, 3), entry(p, 4)};
         if (n < 0 || k.from < 0 || k.from > program->ndata || k.row < 0 || (k.row && n % k.row)) return false;
         if (k.from && program->data[k.from - 1].n != n) return false;
-        const char *bytes = k.from ? NULL : n <= (int64_t)(in->size / sizeof(double)) ? take(in, (size_t)n * sizeof(double)) : NULL;
+        const char *bytes = k.from ? NULL : read_blob(in, n, (int)entry(p, 5));
         if (!bytes && !k.from) return false;
         k.data = lq_alloc_vectors((size_t)(n ? n : 1) * sizeof(double));
         if (!k.data) return false;
@@ -257,7 +282,7 @@ static bool read_group(PayloadGroup *g, const RunProgram *program, const json_t 
 Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err, size_t errlen) {
     const Variant *v = &all->variants[variant];
     size_t head = 2 * sizeof(uint64_t) + strlen(v->values);
-    In in = {v->bytes, v->size, head + v->head, false};
+    In in = {.bytes = v->bytes, .size = v->size, .at = head + v->head};
     json_t *o = json_loadb(v->bytes + head, v->head, 0, NULL), *groups = json_object_get(o, "groups"), *features = json_object_get(o, "features");
     const char *version = json_string_value(json_object_get(o, "version"));
     Payload *p = NULL;
@@ -275,6 +300,7 @@ Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err,
         for (size_t i = 0; ok && i < json_array_size(groups); i++) ok = read_group(&p->groups[p->ngroups++], p->program, json_array_get(groups, i), &in, arena);
         if (!ok) p = NULL, snprintf(err, errlen, "its contents are damaged");
     }
+    vec_free(&in.blobs);
     json_decref(o);
     return p;
 }

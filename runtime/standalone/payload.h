@@ -40,12 +40,13 @@ int payload_write(const Text *all, const char *out, char *err, size_t errlen);
 /* What was appended to a file; the first variant is the one of the defaults. */
 typedef struct Variant { const char *values, *bytes; size_t size, head; } Variant;
 typedef struct Payloads { int n; Variant *variants; char *map; size_t size; } Payloads;
-/* NULL and a message: there is none, or it is damaged. Lives in the arena, up to payloads_close. */
+/* NULL and a message: there is none, or it is damaged.  Payloads that were read do not need it. */
 Payloads *payloads_open(const char *path, Arena *arena, char *err, size_t errlen);
 void payloads_close(Payloads *all);
 /* NULL and a message: it is damaged, or for another processor.  Lives in the arena, but for the code,
  * which code_load takes. */
 Payload *payload_read(const Payloads *all, int variant, Arena *arena, char *err, size_t errlen);
+void     payload_free(Payload *p);               /* but for what lies in the arena */
 
 /* Which code is used: the best for this processor, or what the environment variable LQFT_CPU says. 0, or 2
  * and a message when it says something else, or more than this processor can do. */
@@ -54,8 +55,12 @@ int payload_processor(Payload *p, char *err, size_t errlen);
 /* The payload as an engine. */
 typedef struct PayloadEngine PayloadEngine;
 RunEngine payload_engine(Payload *p, Arena *arena);
+/* Loads what is called once, which is else done when it is called: false and a message when it cannot be. */
+bool      payload_engine_ready(RunEngine *e, char *err, size_t errlen);
+/* Settings have changed: what was loaded with them is loaded anew. */
+void      payload_engine_renew(RunEngine *e);
 /* The seed of the run: data may be drawn with it. */
 void      payload_engine_seed(RunEngine *e, uint32_t seed);
-void      payload_engine_free(RunEngine *e);
+void      payload_engine_free(RunEngine *e);       /* of the payload too */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "../ops.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -36,6 +37,7 @@ static int set_size(RunProgram *p, const Size *z, const char *value, char *err, 
 static bool parse_value(const RunParam *q, const char *text, double *v) {
     char *end;
     if (q && q->boolean && (!strcmp(text, "true") || !strcmp(text, "false"))) return *v = *text == 't', true;
+    if (isspace((unsigned char)*text)) return false;
     *v = strtod(text, &end);
     return end != text && !*end && isfinite(*v);
 }
@@ -71,6 +73,19 @@ int settings_settle(RunProgram *p, char *err, size_t errlen) {
     return status;
 }
 
+int settings_keep(const RunProgram *p, char *err, size_t errlen) {
+    for (int i = 0; i < p->ntasks; i++) {
+        const RunTask *t = &p->tasks[i];
+        if (t->kind != TASK_KEEP) continue;
+        const RunSample *s = &p->samples[t->sample];
+        const RunVariable *v = &p->variables[t->variables.at[0]];
+        int64_t each = shape_elements(&s->primaries[t->kept].shape), kept = v->n / (each ? each : 1);
+        if (kept > s->chains * s->draws)
+            return snprintf(err, errlen, "`%s` keeps %lld configurations, and the sample has %lld: take more draws, or more chains", v->name, (long long)kept, (long long)(s->chains * s->draws)), 2;
+    }
+    return 0;
+}
+
 static int refuse(const RunParam *q, const char *name, double is, const char *why, const char *value, char *err, size_t errlen) {
     if (q && q->boolean) snprintf(err, errlen, "`%s` is %s in this executable: a truth value decides what is compiled", name, is != 0 ? "true" : "false");
     else snprintf(err, errlen, "`%s` is %.10g in this executable, and cannot be %.60s: %s", name, is, value, why ? why : "it was fixed when it was built");
@@ -99,20 +114,31 @@ static bool has_setting(const RunProgram *p, const char *name) {
     return false;
 }
 
+/* The name that was meant, or all that there are. */
+static int unknown(const RunProgram *p, const char *name, char *err, size_t errlen) {
+    VEC(const char *) names = {0};
+    for (int i = 0; i < LQ_COUNT(sizes); i++) vec_push(&names, sizes[i].name);
+    for (int i = 0; i < p->nparams; i++) vec_push(&names, p->params[i].name);
+    for (int i = 0; i < p->nsettings; i++)
+        if (!param_named(p, p->settings[i].name)) vec_push(&names, p->settings[i].name);
+    const char *near = lq_nearest(name, names.data, names.n);
+    Text t = {0};
+    text_printf(&t, "there is nothing called `%.60s`; ", name);
+    if (near) text_printf(&t, "did you mean `%s`?", near);
+    else text_printf(&t, "there are");
+    for (int i = 0; i < names.n && !near; i++) text_printf(&t, " %s", names.data[i]);
+    snprintf(err, errlen, "%s", t.s);
+    text_free(&t);
+    vec_free(&names);
+    return 2;
+}
+
 int setting_set(RunProgram *p, const char *name, const char *value, char *err, size_t errlen) {
     for (int i = 0; i < LQ_COUNT(sizes); i++)
         if (!strcmp(sizes[i].name, name)) return set_size(p, &sizes[i], value, err, errlen);
     const RunParam *q = param_named(p, name);
     if (q || has_setting(p, name)) return set_number(p, q, name, value, err, errlen);
-    Text t = {0};
-    text_printf(&t, "there is nothing called `%.60s`; there are", name);
-    for (int i = 0; i < LQ_COUNT(sizes); i++) text_printf(&t, " %s", sizes[i].name);
-    for (int i = 0; i < p->nparams; i++) text_printf(&t, " %s", p->params[i].name);
-    for (int i = 0; i < p->nsettings; i++)
-        if (!param_named(p, p->settings[i].name)) text_printf(&t, " %s", p->settings[i].name);
-    snprintf(err, errlen, "%s", t.s);
-    text_free(&t);
-    return 2;
+    return unknown(p, name, err, errlen);
 }
 
 double setting_value(const RunProgram *p, const RunSample *s, const char *name) {
