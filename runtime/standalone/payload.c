@@ -145,20 +145,37 @@ static char *read_whole(const char *path, size_t *n, char *err, size_t errlen) {
     return bytes;
 }
 
-/* Written beside it and renamed, so that a running copy is not disturbed. */
-static int write_file(const char *out, const Text *all, char *err, size_t errlen) {
-    char *temporary = lq_alloc(strlen(out) + 32);
-    sprintf(temporary, "%s.new%ld", out, (long)getpid());
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777), status = 0;
-    if (fd < 0) status = 73, snprintf(err, errlen, "cannot create %.300s: %s", out, strerror(errno));
-    for (size_t done = 0; fd >= 0 && !status && done < all->n;) {
+static int cannot(int status, const char *out, char *err, size_t errlen) {
+    return snprintf(err, errlen, "cannot %s %.300s: %s", status == 73 ? "create" : "write", out, strerror(errno)), status;
+}
+
+/* All of it to an open file, which is closed. */
+static int write_all(int fd, const char *out, const Text *all, char *err, size_t errlen) {
+    int status = 0;
+    for (size_t done = 0; !status && done < all->n;) {
         ssize_t n = write(fd, all->s + done, all->n - done);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) status = 74, snprintf(err, errlen, "cannot write %.300s: %s", out, strerror(n < 0 ? errno : ENOSPC));
+        if (n == 0) errno = ENOSPC;
+        if (n <= 0) status = cannot(74, out, err, errlen);
         else done += (size_t)n;
     }
-    if (fd >= 0 && close(fd) != 0 && !status) status = 74, snprintf(err, errlen, "cannot write %.300s: %s", out, strerror(errno));
-    if (!status && rename(temporary, out) != 0) status = 73, snprintf(err, errlen, "cannot create %.300s: %s", out, strerror(errno));
+    if (close(fd) != 0 && !status) status = cannot(74, out, err, errlen);
+    return status;
+}
+
+/* Written beside it and renamed, so that a running copy is not disturbed.  What is there and no file, such
+ * as a device, is not replaced but written to. */
+static int write_file(const char *out, const Text *all, char *err, size_t errlen) {
+    struct stat st;
+    if (stat(out, &st) == 0 && !S_ISREG(st.st_mode)) {
+        int fd = open(out, O_WRONLY | O_CLOEXEC);
+        return fd < 0 ? cannot(73, out, err, errlen) : write_all(fd, out, all, err, errlen);
+    }
+    char *temporary = lq_alloc(strlen(out) + 32);
+    sprintf(temporary, "%s.new%ld", out, (long)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
+    int status = fd < 0 ? cannot(73, out, err, errlen) : write_all(fd, out, all, err, errlen);
+    if (!status && rename(temporary, out) != 0) status = cannot(73, out, err, errlen);
     if (status && fd >= 0) unlink(temporary);
     free(temporary);
     return status;
