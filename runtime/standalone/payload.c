@@ -329,7 +329,7 @@ static bool read_variant(const Payloads *all, uint64_t *end, Variant *v, Arena *
     if (*end < sizeof tail) return snprintf(err, errlen, "it is not complete"), false;
     memcpy(&tail, all->map + *end - sizeof tail, sizeof tail);
     if (memcmp(tail.mark, mark, sizeof mark)) return snprintf(err, errlen, *end == all->size ? "no program was built into it: `lqft build` does that" : "it is not complete"), false;
-    if (tail.at > *end || tail.size != *end - sizeof tail - tail.at || tail.before > tail.at) return snprintf(err, errlen, "it is not complete"), false;
+    if (tail.at > *end - sizeof tail || tail.size != *end - sizeof tail - tail.at || tail.before > tail.at) return snprintf(err, errlen, "it is not complete"), false;
     *v = (Variant){.bytes = all->map + tail.at, .size = tail.size};
     bool whole = lq_hash(v->bytes, v->size, tail.before + 1) == tail.hash && v->size >= sizeof n;
     if (!whole) return snprintf(err, errlen, "its contents are damaged: the checksum is another"), false;

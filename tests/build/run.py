@@ -405,7 +405,7 @@ class File(Place):
         COUNTS["without libraries"] += 3
 
 
-TAIL = 32
+TAIL = 40                       # at, size, before, hash, mark
 
 
 class Damage(Place):
@@ -415,7 +415,7 @@ class Damage(Place):
         self.program = self.built(MODEL, "kappa=0.17")
         with open(self.program, "rb") as f:
             self.bytes = f.read()
-        self.at, self.size = struct.unpack("<QQ", self.bytes[-TAIL:-16])
+        self.at, self.size = struct.unpack("<QQ", self.bytes[-TAIL:-TAIL + 16])
         self.assertEqual(self.at + self.size + TAIL, len(self.bytes))
         self.expected = self.run_bytes(self.bytes).stdout
 
@@ -440,11 +440,11 @@ class Damage(Place):
 
     def flips(self, many):
         r = random.Random(2)
-        head = struct.unpack("<Q", self.bytes[self.at:self.at + 8])[0]
+        head = 16 + sum(struct.unpack("<QQ", self.bytes[self.at:self.at + 16]))
         end = len(self.bytes)
         for i in range(many):
             # the head, code and constants, the tail
-            lo, hi = ((self.at, self.at + 8 + head), (self.at + 8 + head, end - TAIL), (end - TAIL, end))[i % 3 if i % 9 else 0]
+            lo, hi = ((self.at, self.at + head), (self.at + head, end - TAIL), (end - TAIL, end))[i % 3 if i % 9 else 0]
             data = bytearray(self.bytes)
             where, bit = r.randrange(lo, hi), r.randrange(8)
             data[where] ^= 1 << bit
@@ -469,7 +469,7 @@ class Damage(Place):
         end = len(self.bytes)
         mark = self.bytes[-8:]
         for at, size in ((end - 8, 2**64 - 24), (end, 2**64 - TAIL), (2**64 - 1, end), (2**63, 2**63), (end - TAIL, 0), (0, 2**64 - 1), (0, end - TAIL), (end - TAIL - 4, 4)):
-            self.try_one(self.bytes[:-TAIL] + struct.pack("<QQQ", at, size, 0) + mark, f"tail {at} {size}")
+            self.try_one(self.bytes[:-TAIL] + struct.pack("<QQQQ", at, size, 0, 0) + mark, f"tail {at} {size}")
         self.try_one(self.bytes + b"\0", "a byte more")
         with open(self.program, "rb") as f:
             self.try_one(f.read()[:self.at], "the stub alone")
