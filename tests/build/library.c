@@ -7,7 +7,7 @@
  *   library errors                      each wrong use: its result and what lqft_error says
  *
  * `name=value` in front of the command are settings. */
-#include "lqft_sampler.h"
+#include "../../runtime/standalone/lqft_sampler.h"
 
 #include <math.h>
 #include <pthread.h>
