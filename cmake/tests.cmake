@@ -128,7 +128,7 @@ lqft_script(help quick 120 cli/help.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(install full 300 install/run.py --lqft $<TARGET_FILE:lqft> --build ${CMAKE_CURRENT_BINARY_DIR})
 lqft_script(doc quick 120 doc/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(cache quick 240 cli/cache.py --lqft $<TARGET_FILE:lqft>)
-lqft_script(build.quick quick 120 build/run.py --lqft $<TARGET_FILE:lqft> Same.test_some Same.test_settings_few Settings File.test_linked File.test_size File.test_start
+lqft_script(build.quick quick 120 build/run.py --lqft $<TARGET_FILE:lqft> Same.test_some Same.test_settings_few Open Settings File.test_linked File.test_size File.test_start
   Damage.test_few Damage.test_tails Directories.test_terminated Directories.test_report Portable.test_chosen Portable.test_wishes Library.test_errors Library.test_gradient Hostile)
 lqft_script(build full 300 build/run.py --lqft $<TARGET_FILE:lqft>)
 lqft_script(nn quick 240 nn/run.py --lqft $<TARGET_FILE:lqft>)

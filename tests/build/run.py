@@ -4,6 +4,7 @@
     tests/build/run.py [--lqft PATH] [-v] [NAME …]
 
 Same         every example, and random settings: the same JSON and the same files
+Open         --open: values that decide about the code
 Settings     --help; names and values that are refused
 File         what is linked, the size, the time of a start, without HDF5 and OpenBLAS
 Damage       truncated files, flipped bits
@@ -334,6 +335,71 @@ NO_DLOPEN = r"""#include <stdio.h>
 void *dlopen(const char *name, int flags) { (void)flags; fprintf(stderr, "asked for %s\n", name ? name : "itself"); return NULL; }
 char *dlerror(void) { return "dlopen was refused"; }
 """
+
+
+class Open(Place):
+    """--open: code for several values of what decides about it."""
+    OPEN = ("--open", "L=4,6", "--open", "even=true,false", "--open", "steps=3,2")
+
+    def test_each(self):
+        model = self.model()
+        program = self.build(model, *self.OPEN)
+        for extent in ("4", "6"):
+            for even in ("true", "false"):
+                self.same(model, [], [f"L={extent}", f"even={even}", "steps=2", "kappa=0.15", "--seed", "3"], executable=program)
+        self.assertEqual(self.result(program, "--seed", "3", cwd=self.folder), self.result(LQFT, "run", model, "steps=3", "--seed", "3", cwd=self.folder))
+        self.assertEqual(self.result(program, "L=6.0", "steps=2e0", "--seed", "3", cwd=self.folder),
+                         self.result(LQFT, "run", model, "L=6", "steps=2", "--seed", "3", cwd=self.folder))
+        text = self.good(program, "--help").stdout.decode()
+        for line in ("  L=4    real\n      How far the lattice extends.\n      one of 4, 6: there is code for each\n", "      one of true, false: there is code for each\n",
+                     "  steps=3    option of a method\n      one of 3, 2: there is code for each\n"):
+            self.assertIn(line, text)
+
+    def test_refused(self):
+        program = self.built(MODEL, *self.OPEN)
+        for argument, pattern in (("L=5", "`L` is one of 4, 6 in this executable"), ("L=", "one of 4, 6"), ("even=no", "`even` is one of true, false"), ("steps=4", "one of 3, 2"),
+                                  ("L=x", "one of 4, 6"), ("kapa=1", "did you mean `kappa`")):
+            self.refused(2, pattern, program, argument)
+        model = self.model()
+        for arguments, pattern in ((("--open", "L"), "--open is followed by name=value"), (("--open", "L="), "a value is missing"), (("--open", "L=4,,6"), "a value is missing"),
+                                   (("--open", "L=4,4"), "`4` is given twice"), (("--open", "L=4", "--open", "L=6"), "`L` is open twice"), (("--open", "L=4,6", "L=4"), "`L` is open, and has a value"),
+                                   (("--open", "K=4,6"), "no parameter or option called `K`"), (("--open", "=4"), "--open is followed by"),
+                                   (("--open", "L=4,6", "--shared"), "a library has one value"),
+                                   (("--open", "L=" + ",".join(map(str, range(2, 11))), "--open", "steps=" + ",".join(map(str, range(2, 11)))), "more than 64")):
+            self.refused(2, pattern, LQFT, "build", model, *arguments, "-o", self.path("none"))
+        self.refused(1, "E0201", LQFT, "build", model, "--open", "L=4,x", "-o", self.path("none"))
+        self.assertFalse(os.path.exists(self.path("none")))
+
+    def test_resumed(self):
+        """The run in a directory knows which code it is of."""
+        program = self.build(self.model(), *self.OPEN)
+        out = self.path("open run")
+        given = ("L=6", "steps=2", "--seed", "5")
+        self.refused(75, "interrupted", program, *given, "--out", out, "--max-time", "1e-9", cwd=self.folder)
+        again = self.result(program, "--out", out, "--resume", cwd=self.folder)
+        self.assertEqual(again["params"]["L"], 6)
+        self.assertEqual(again["report"], self.result(LQFT, "run", self.model(), *given, cwd=self.folder)["report"])
+        self.refused(65, "other parameters", program, "L=4", "--out", out, "--resume", cwd=self.folder)
+
+    def test_damaged(self):
+        """A flip in any of the payloads is found, whichever is asked for."""
+        with open(self.built(MODEL, *self.OPEN), "rb") as f:
+            data = f.read()
+        r, ends, payloads = random.Random(5), len(data), []
+        while ends:
+            at, size, before = struct.unpack("<QQQ", data[ends - TAIL:ends - TAIL + 24])
+            payloads.append((at, ends))
+            ends = before
+        self.assertEqual(len(payloads), 8)
+        for lo, hi in payloads:
+            for _ in range(4):
+                bad = bytearray(data)
+                bad[r.randrange(lo, hi)] ^= 1 << r.randrange(8)
+                path = self.write("damaged", bytes(bad))
+                os.chmod(path, 0o755)
+                self.refused(70, "damaged|not complete|no program was built", path, "draws=2", cwd=self.folder)
+                os.unlink(path)
+                COUNTS["damaged"] += 1
 
 
 class File(Place):
@@ -699,7 +765,7 @@ class Portable(Place):
             for gone in set(LEVELS) - {left}:
                 self.assertIn(f'"cpu":"{gone}"'.encode(), payload)
                 payload = payload.replace(f'"cpu":"{gone}"'.encode(), b'"cpu":"x86-64-v_"')
-            other = self.write("one of them", data[:at] + payload + struct.pack("<QQQ", at, size, lq_hash(payload)) + data[-8:])
+            other = self.write("one of them", data[:at] + payload + struct.pack("<QQQQ", at, size, 0, lq_hash(payload)) + data[-8:])
             os.chmod(other, 0o755)
             for level in here:
                 env = dict(os.environ, LQFT_CPU=level)
