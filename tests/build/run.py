@@ -219,7 +219,7 @@ class Place(unittest.TestCase):
             return
         with h5py.File(one, "r", swmr=True) as a, h5py.File(two, "r", swmr=True) as b:
             names = []
-            a.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            a.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) and name != "identity" else None)   # of the file
             for name in names:
                 self.assertEqual(a[name][()].tobytes(), b[name][()].tobytes(), name)
                 COUNTS["datasets"] += 1
