@@ -25,15 +25,24 @@ static void stop(const lqft_sampler *s, const char *what) {
     exit(1);
 }
 
-static lqft_sampler *begin(uint32_t seed) {
-    lqft_sampler *s = lqft_open(seed);
-    if (!s) stop(NULL, "open");
+static void set_all(lqft_sampler *s) {
     for (int i = 0; i < nsettings; i++) {
         char name[100];
         const char *eq = strchr(settings[i], '=');
         snprintf(name, sizeof name, "%.*s", (int)(eq - settings[i]), settings[i]);
         if (lqft_set(s, name, atof(eq + 1))) stop(s, "set");
     }
+}
+
+static lqft_sampler *open_one(uint32_t seed) {
+    lqft_sampler *s = lqft_open(seed);
+    if (!s) stop(NULL, "open");
+    return s;
+}
+
+static lqft_sampler *begin(uint32_t seed) {
+    lqft_sampler *s = open_one(seed);
+    set_all(s);
     return s;
 }
 
@@ -97,7 +106,7 @@ static int threads(char **arguments) {
 static int64_t elements(lqft_sampler *s, const char *name) { return lqft_size(s, name) / (int64_t)lqft_setting(s, "chains"); }
 
 static int gradient(void) {
-    lqft_sampler *s = begin(1);
+    lqft_sampler *s = open_one(1);
     double *in[MOST_FIELDS], *out[MOST_FIELDS], worst = 0, plus, minus, value;
     int64_t n[MOST_FIELDS], checked = 0;
     int fields = 0;
@@ -107,6 +116,8 @@ static int gradient(void) {
         in[fields] = malloc((size_t)n[fields] * sizeof(double)), out[fields] = malloc((size_t)n[fields] * sizeof(double));
         for (int64_t i = 0; i < n[fields]; i++) in[fields][i] = 0.2 + drand48();
     }
+    if (lqft_action(s, (const double *const *)in, &value)) stop(s, "action");
+    set_all(s);                                      /* of an action that was asked for before, too */
     if (lqft_action(s, (const double *const *)in, &value)) stop(s, "action");
     if (lqft_gradient(s, (const double *const *)in, out)) stop(s, "gradient");
     for (int f = 0; f < fields; f++)

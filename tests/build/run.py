@@ -225,6 +225,7 @@ class Place(unittest.TestCase):
                 COUNTS["datasets"] += 1
 
     def refused(self, status, pattern, *command, **more):
+        more.setdefault("cwd", self.folder)
         done = call(*command, **more)
         said = done.stderr.decode("utf-8", "replace")
         self.assertEqual(done.returncode, status, f"{command}\n{text_of(done)[-800:]}")
