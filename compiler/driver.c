@@ -245,7 +245,8 @@ int run_model(const RunOptions *o) {
         if (s.plan->tasks.n == 0) fprintf(stderr, "lqft: %s has no sample, report or plot: nothing to run\n", o->path);
         RunEngine engine = compiling_engine(o);
         RunSettings settings = run_settings(o, s.arena);
-        status = run_program(lower_plan(&s), &settings, &engine, run_clock() - start);
+        if (!interp_is_incomplete()) status = run_program(lower_plan(&s), &settings, &engine, run_clock() - start);
+        if (interp_is_incomplete()) status = 70;
     }
     session_close(&s);
     return status;

@@ -141,14 +141,15 @@ static int parse_arguments(CommandLine *c, int argc, char **argv) {
         else if (is_override(argv[i])) {
             char *eq = strchr(argv[i], '=');
             Override o = {.name = intern_n(argv[i], (size_t)(eq - argv[i])), .text = eq + 1};
-            for (int k = 0; k < c->overrides.n; k++)
-                if (c->overrides.data[k].name == o.name) status = usage_error("`%s` is given twice", o.name);
             vec_push(&c->overrides, o);
         } else if (!c->o.path) c->o.path = argv[i];
         else if (!c->what) c->what = argv[i];
         else status = usage_error("what is `%s`? a parameter is set as name=value", argv[i]);
         if (status) return status;
     }
+    for (int i = 0; i < c->overrides.n; i++)            /* --chains among them */
+        for (int k = 0; k < i; k++)
+            if (!strcmp(c->overrides.data[k].name, c->overrides.data[i].name)) return usage_error("`%s` is given twice", c->overrides.data[i].name);
     for (int i = 0; i < c->open.n; i++)
         for (int k = 0; k < c->overrides.n; k++)
             if (c->overrides.data[k].name == c->open.data[i].name) return usage_error("`%s` is open, and has a value", c->open.data[i].name);

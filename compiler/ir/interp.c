@@ -415,14 +415,17 @@ static void run_body_node(Interp *in, Ref r)
 /* A call prepared, with room for what it wants: arrays of single precision as such. */
 struct CallRun { LqCall call; float *in[LQ_CALL_ARGS], *out; void *scratch; };
 
+static bool incomplete;
+
+bool interp_is_incomplete(void) { return incomplete; }
+
 static CallRun *new_call_run(Interp *in, Ref r)
 {
     CallRun *run = arena_alloc(in->arena, sizeof *run);
     ir_call_describe(in->ir, r, in->f->single, &run->call);
     lq_call_prepare(&run->call);
-    static bool said;
     const char *missing = lq_call_missing(&run->call);
-    if (missing && !said) said = true, fprintf(stderr, "lqft: %s\n", missing);
+    if (missing && !incomplete) incomplete = true, fprintf(stderr, "lqft: %s\n", missing);
     for (int i = 0; i < run->call.nargs; i++)
         if (run->call.in_single[i]) run->in[i] = (float *)new_array(in, run->call.nin[i]);
     if (run->call.out_single) run->out = (float *)new_array(in, run->call.nout);

@@ -356,5 +356,7 @@ typedef struct RandKey { uint32_t seed, chain, step; } RandKey;
 /* Runs f for one replica: in[i], out[i] are row-major arrays, of single precision numbers
  * where ir_is_single. */
 void interp_call(const IrFunc *f, const double *const *in, double *const *out, RandKey key);
+/* Did a call need a library that is not installed?  There was a message then, and its result is nan. */
+bool interp_is_incomplete(void);
 
 #endif

@@ -469,7 +469,12 @@ class File(Place):
         self.assertEqual(done.returncode, 70, text_of(done))
         self.assertRegex(done.stderr.decode(), r"asked for libopenblas(.|\n)*linear algebra needs libopenblas\.so\.0; install the package libopenblas0")
         self.assertEqual(done.stdout, b"")
-        COUNTS["without libraries"] += 3
+        # and so says `lqft run`
+        done = call(LQFT, "run", os.path.join(ROOT, "examples", "spectral_gp.lqft"), "--device", "interp", *arguments, "--out", self.path("no gp"), env=env)
+        self.assertEqual(done.returncode, 70, text_of(done))
+        self.assertRegex(done.stderr.decode(), r"linear algebra needs libopenblas\.so\.0")
+        self.assertEqual(done.stdout, b"")
+        COUNTS["without libraries"] += 4
 
 
 TAIL = 40                       # at, size, before, hash, mark
