@@ -19,14 +19,7 @@ typedef struct Question {
 } Question;
 
 static const Value *unknown_field(Elab *e, const FieldInfo *f) {
-    int64_t dims[IR_MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < f->nsets; i++)
-        for (int k = 0; k < f->sets[i]->rank; k++) dims[rank++] = f->sets[i]->ext[k];
-    bool complex = f->kind == FIELD_COMPLEX;
-    Ref re = ir_input(e->ir, complex ? arena_printf(e->arena, "%s.re", f->name) : f->name, rank, dims, false, false);
-    Ref im = complex ? ir_input(e->ir, arena_printf(e->arena, "%s.im", f->name), rank, dims, false, false) : 0;
-    Value *v = (Value *)value_array(e, re, im, 0, NULL, f->nsets, f->sets, f->at);
+    Value *v = (Value *)field_input(e, f);
     v->name = f->name;
     return v;
 }

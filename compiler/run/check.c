@@ -52,7 +52,7 @@ static void fill_field(const FieldInfo *f, double *x, int64_t n, uint32_t draw) 
     }
 }
 
-static const Value *field_input(Elab *e, const FieldInfo *f) {
+const Value *field_input(Elab *e, const FieldInfo *f) {
     int64_t dims[IR_MAX_RANK];
     int rank = 0;
     for (int i = 0; i < f->nsets; i++)

@@ -69,6 +69,8 @@ void lower_actions(Session *s, RunProgram *p);
 void lower_settings(Session *s, RunProgram *p, int ngroups, CodeGroup *const *groups);
 
 /* ---- check.c, check_loss.c, show.c: exit statuses ---- */
+/* An array that is not known, in the place of a field. */
+const Value *field_input(Elab *e, const FieldInfo *f);
 /* grad of an action at inputs of the shapes of its fields; NULL when its parameters are not
  * named like fields. */
 const Value *action_gradient(Elab *e, const Decl *d, const Value **point, const FieldInfo **fields);

@@ -32,6 +32,7 @@ static const char *fixed(Arena *a, double value, double error, const char *suffi
 }
 
 const char *format_value_error(Arena *a, double value, double error) {
+    if (isnan(value)) return "nan";                       /* of either sign */
     if (!isfinite(value) || error == 0) return arena_printf(a, "%.10g", value);
     if (!isfinite(error)) return arena_printf(a, "%.10g(%s)", value, isnan(error) ? "nan" : "inf");
     if (error < 0) error = -error;

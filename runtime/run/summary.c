@@ -243,9 +243,9 @@ static void check_finite(RunResult *run, const ReportResult *r) {
             run_diagnostic(run, NOTICE_FAILED, "D0107", "`%s`%s has no error: too few draws, or its derivative at the means is not finite. "
                            "Take more draws, or report a quantity that is smooth there.", r->name, where(run->arena, r, k));
         else
-            run_diagnostic(run, NOTICE_FAILED, "D0107", "`%s`%s is %g, not a finite number: it is a function of the means that is not defined "
+            run_diagnostic(run, NOTICE_FAILED, "D0107", "`%s`%s is %s, not a finite number: it is a function of the means that is not defined "
                            "at their values. Take more draws, or report a quantity that is defined there.", r->name,
-                           where(run->arena, r, k), r->value[k]);
+                           where(run->arena, r, k), isnan(r->value[k]) ? "nan" : r->value[k] > 0 ? "inf" : "-inf");
         return;
     }
 }
@@ -490,13 +490,34 @@ static void check_tail(RunResult *r, const SampleData *d, int monitor) {
     }
 }
 
+enum { DRAWS_TO_MOVE = 10 };
+
+static bool is_constant(const Series *s, int64_t chains) {
+    for (int64_t c = 0; c < chains; c++) {
+        const double *first = s->data + c * s->draws * s->n;
+        for (int64_t k = s->n; k < s->draws * s->n; k++)
+            if (first[k] != first[k % s->n]) return false;
+    }
+    return true;
+}
+
+/* Steps that leave everything as it is are all accepted, with the ratio 1. */
+static void check_moved(RunResult *r, const SampleData *d) {
+    bool moved = d->nprimaries == 0 || d->draws < DRAWS_TO_MOVE;
+    for (int i = 0; i < d->nprimaries && !moved; i++) moved = !is_constant(&d->primaries[i], d->chains);
+    if (!moved)
+        run_diagnostic(r, NOTICE_WARNING, "D0101", "`%s`: all that is measured kept its value in each of %lld chains for %lld draws: "
+                       "the method moves nothing with these options, or only constants are measured.", d->task->method, (long long)d->chains, (long long)d->draws);
+}
+
 void summarize_sample(RunResult *r, const SampleData *data) {
-    Acceptance a;
+    Acceptance a = {0};
     if (sample_acceptance(data, &a)) {
         check_acceptance(r, data, &a);
         check_ratio(r, data, &a);
     }
     check_energy(r, data);
+    if (!a.stuck) check_moved(r, data);
     check_warnings(r, data);
     for (int i = 0; i < data->nstats && i < data->task->nmonitors; i++)
         if (data->task->monitors[i].tail) check_tail(r, data, i);

@@ -21,7 +21,7 @@ typedef struct Sampler {
     Pool       *pool;
     bool        started;
     uint32_t    step; int64_t draw;
-    int64_t     todo;                 /* steps of this draw */
+    int64_t     ahead;                /* steps of this draw */
     char        err[600];
 } Sampler;
 
@@ -200,12 +200,12 @@ static void start_block(void *ctx, int64_t index, int worker) {
 static void step_block(void *ctx, int64_t index, int worker) {
     Sampler *s = ctx;
     (void)worker;
-    for (int64_t i = 0; i < s->todo; i++) chains_step(&s->chains, &s->chains.block[index], s->step + 1 + (uint32_t)i);
+    for (int64_t i = 0; i < s->ahead; i++) chains_step(&s->chains, &s->chains.block[index], s->step + 1 + (uint32_t)i);
 }
 
 static void advance(Sampler *s, int64_t steps) {
     Pool *outer = pool_use(s->pool);
-    s->todo = steps;
+    s->ahead = steps;
     pool_run(s->pool, s->chains.nblocks, step_block, s);
     pool_use(outer);
     s->step += (uint32_t)steps;

@@ -26,7 +26,7 @@ static int help(const Payload *p) {
            "  --resume           continue the run in DIR from its newest checkpoint\n"
            "  --report           nothing is run: results from what DIR holds, and the page DIR/report.html\n"
            "  --max-time TIME    stop with a checkpoint after so long, status 75: seconds, or 90m, 12h, 2d\n"
-           "  --checkpoint TIME  the time between checkpoints\n"
+           "  --checkpoint SECONDS  the time between checkpoints\n"
            "  --data DIR         another folder that the model may read data from; may be repeated\n"
            "  --json             one JSON object on standard output instead of the table\n"
            "  --plot             figures in the terminal too\n"

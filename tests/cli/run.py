@@ -429,6 +429,14 @@ report m = E[phi[0]]
         self.assertIn("D0102", self.codes("proposals()", "factor=0.18", "fixed=true"))
         self.assertNotIn("D0102", self.codes("proposals()", "factor=0.22", "fixed=true"))
 
+    def test_moved(self):
+        """A method that moves nothing accepts all of it."""
+        for steps, expected in (("0", [False]), ("6", [])):
+            answer = self.report(self.write(MODEL), "--seed", "1", f"steps={steps}", "draws=200")
+            self.assertEqual([d["failed"] for d in answer["diagnostics"] if d["code"] == "D0101"], expected)
+        constant = self.report(self.write(MODEL), "--seed", "1", "steps=0", "draws=9")              # too few to say so
+        self.assertNotIn("D0101", [d["code"] for d in constant["diagnostics"]])
+
     def test_ratio(self):
         for factor in ("0.8", "1.2"):
             self.assertEqual(self.codes("proposals()", f"factor={factor}"), {"D0103": True})
