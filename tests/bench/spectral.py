@@ -4,7 +4,7 @@
 The mean squared error over the 500 ω of the papers' double peak, without noise and at ε = 1e-4, 100 momenta
 (σ = ε D p/Δp): mean over N seeds, of which each draws another noise and other starting weights, with the
 standard deviation of a single one; and χ² of the 100 data beside it. Without noise χ² is that of errors
-of 1e-4, which weigh the data. Published, of one set of data each: Wang, Shi, Zhou, Phys. Rev. D 106, L051502;
+of 1e-4 (of the 500 values: 1e-5), which weigh the data. Published, of one set of data each: Wang, Shi, Zhou, Phys. Rev. D 106, L051502;
 no spread is given there. Prints one table; some minutes for five seeds.
 """
 import argparse
