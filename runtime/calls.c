@@ -129,7 +129,7 @@ static size_t other_precision(const LqCall *c) {
     return bytes;
 }
 
-static void run_contraction(const LqCall *c, const void *const *in, void *out, char *scratch) {
+static void run_contraction(const LqCall *c, const void *const *in, void *out, char *scratch, const LqFollower *follower) {
     const void *a[LQ_CALL_ARGS];
     float number, *to = out;
     for (int i = 0; i < c->nargs; i++) {
@@ -140,7 +140,7 @@ static void run_contraction(const LqCall *c, const void *const *in, void *out, c
         a[i] = copy, scratch += ((size_t)c->nin[i] * 4 + 63) / 64 * 64;
     }
     if (c->single && !c->out_single) to = &number;
-    lq_contract(c->plan, a[0], a[1], to, scratch);
+    lq_contract_followed(c->plan, a[0], a[1], to, scratch, follower);
     if (to == &number) *(double *)out = number;
 }
 
@@ -165,12 +165,18 @@ size_t lq_call_scratch(const LqCall *c) {
 
 void lq_call_run(const LqCall *c, const void *const *in, void *out, void *scratch) {
     switch (c->kind) {
-    case LQ_CALL_CONTRACT: run_contraction(c, in, out, scratch); break;
+    case LQ_CALL_CONTRACT: run_contraction(c, in, out, scratch, NULL); break;
     case LQ_CALL_SCATTER: run_scatter(c, in[0], out); break;
     case LQ_CALL_TAKE: run_take(c, in[0], in[1], out); break;
     case LQ_CALL_PUT: run_put(c, in[0], in[1], out); break;
     default: run_matrix(c, in, out, scratch);
     }
+}
+
+void lq_call_followed(const LqCall *c, const void *a, const void *b, void *out, void *scratch, int64_t rows, int64_t tasks,
+                      PoolTask *task, void *ctx) {
+    LqFollower follower = {rows, tasks, task, ctx};
+    run_contraction(c, (const void *[]){a, b}, out, scratch, &follower);
 }
 
 /* ---- replicas side by side ------------------------------------------------------------------------ */

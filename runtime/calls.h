@@ -43,4 +43,8 @@ void   lq_call_run(const LqCall *c, const void *const *in, void *out, void *scra
 size_t lq_call_room(const LqCall *c);
 void   lq_call_lanes(const LqCall *c, int32_t lanes, int32_t shared, const void *a, const void *b, void *out, void *scratch);
 
+/* For one replica, with what follows row by row (contract.h): a contraction. */
+void   lq_call_followed(const LqCall *c, const void *a, const void *b, void *out, void *scratch, int64_t rows, int64_t tasks,
+                        PoolTask *task, void *ctx);
+
 #endif

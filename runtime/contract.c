@@ -383,6 +383,19 @@ static void plan_slices(LqContractPlan *p, LqContraction *c, int64_t by[3][LQ_AX
     c->ext[x] = 1;
 }
 
+static bool leads(const LqContractPlan *p, const CtAxis *ax)
+{
+    return ax->n > 1 && ax->n * ax->by[CT_O] == p->out_n * p->element;
+}
+
+static void plan_first_axis(LqContractPlan *p, int64_t first)
+{
+    p->first = first;
+    if (p->slices.n > 1) p->row_entries = leads(p, &p->slices) ? p->batch.n : 0;
+    else if (p->batch.rank && leads(p, &p->batch.ax[0])) p->row_entries = p->batch.n / first;
+    else if (p->batch.n == 1 && p->rows.rank && leads(p, &p->rows.ax[0])) p->row_rows = p->rows.n / first;
+}
+
 static int workers_for(const LqContractPlan *p)
 {
     double work = (double)p->rows.n * (double)p->columns.n * (double)p->reduced.n * (double)p->batch.n * (double)p->slices.n;
@@ -405,6 +418,7 @@ LqContractPlan *ct_plan(const LqContraction *given, const CtMachine *machine)
     plan_operands(p, &c, by, base);
     plan_slices(p, &c, by, base);
     plan_groups(p, &c, by, base);
+    plan_first_axis(p, given->rank ? given->ext[0] : 1);
     p->workers = workers_for(p);
     plan_scratch(p);
     return p;

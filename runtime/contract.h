@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "threads.h"
+
 enum { LQ_AXES = 16 };
 
 /* What an index outside 0 … n-1 reads. */
@@ -64,5 +66,17 @@ size_t lq_contract_scratch(const LqContractPlan *plan);
  * and the unit roundoff u an element is off by at most
  * (min(K, 256) + ceil(K/256) + 2) u sum|a b|, to first order. */
 void lq_contract(const LqContractPlan *plan, const void *a, const void *b, void *out, void *scratch);
+
+/* What is made of `out` row by row, while it is near: task(ctx, t, worker) reads the rows t*rows …
+ * (t+1)*rows - 1 of out, along its first axis, or up to the last one; nothing that the contraction
+ * reads or writes changes by it.  rank >= 1. */
+typedef struct LqFollower {
+    int64_t rows, tasks;
+    PoolTask *task;
+    void *ctx;
+} LqFollower;
+
+/* The same; each of the follower's tasks is called once, after its rows have been made. */
+void lq_contract_followed(const LqContractPlan *plan, const void *a, const void *b, void *out, void *scratch, const LqFollower *follower);
 
 #endif

@@ -108,6 +108,9 @@ struct LqContractPlan {
     int64_t sliced[2];       /* bytes from slice to slice of an operand that is copied by slices, */
     int64_t slice_base[2];   /* and of its first slice */
     CtGroup rows, columns, reduced, batch;
+    /* The extent of the first axis of out, and how many rows, or batch entries of the slices, make a
+     * point of it; 0: not these. */
+    int64_t first, row_rows, row_entries;
     bool dot;
     int64_t block;           /* of the reduced axes */
     bool pack_s, pack_v;

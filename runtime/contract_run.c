@@ -5,6 +5,16 @@
 #include "contract_plan.h"
 #include "threads.h"
 
+/* A contraction as tasks: some of its entries (points of slices and batch axes), some of their
+ * columns, some of their rows. */
+typedef struct Job {
+    const LqContractPlan *p;
+    const char *operand[2];      /* a and b */
+    char *out, *scratch;
+    int64_t entries, entry_parts, entry_unit, column_parts, column_part, row_parts, row_part;
+    const LqFollower *follower;  /* NULL: none, or it comes when all is made */
+} Job;
+
 typedef struct Run {
     const LqContractPlan *p;
     const char *s, *v;       /* operands of one batch entry */
@@ -12,6 +22,9 @@ typedef struct Run {
     int64_t first_row, end_row, first_column, end_column;
     char *packed_s, *packed_v, *tile;
     const char *packed_from; /* the scalar operand that is packed as a whole */
+    const Job *job;
+    int worker;
+    int64_t followed;        /* the follower's next task */
     int64_t *room_k[2], *room_r[2], *room_c[2];
     /* the block at hand */
     const int64_t *ks, *kv, *rows, *out_rows, *columns, *out_columns;
@@ -248,6 +261,19 @@ static void reduced_block(Run *r, int64_t first)
     r->add = first > 0;
 }
 
+/* Points of the first axis of out up to `end` have been made. */
+static void follow(Run *r, int64_t end)
+{
+    const LqFollower *f = r->job->follower;
+    for (; r->followed < f->tasks && smaller((r->followed + 1) * f->rows, r->p->first) <= end; r->followed++)
+        f->task(f->ctx, r->followed, r->worker);
+}
+
+static void rows_made(Run *r, int64_t end)
+{
+    if (r->job->follower && r->p->row_rows) follow(r, end / r->p->row_rows);
+}
+
 /* One batch entry. */
 static void product(Run *r)
 {
@@ -261,7 +287,11 @@ static void product(Run *r)
             reduced_block(r, k);
             make_panels(r);
             r->packed_block = r->packed_s + (p->pack_once ? k / p->block * p->packed_bytes : 0);
-            for (int64_t i = r->first_row; i < r->end_row; i += CT_ROWS) row_block(r, i, pack);
+            bool last = c + p->column_block >= r->end_column && k + p->block >= p->reduced.n;
+            for (int64_t i = r->first_row; i < r->end_row; i += CT_ROWS) {
+                row_block(r, i, pack);
+                if (last) rows_made(r, i + r->nrows);
+            }
         }
         r->packed_from = r->s;
     }
@@ -309,18 +339,10 @@ static void dots(Run *r)
         for (int64_t i = r->first_row; i < r->end_row; i += CT_DOT_ROWS)
             dot_rows(r, x, i, smaller(CT_DOT_ROWS, r->end_row - i), out);
     }
+    rows_made(r, r->end_row);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------- */
-
-/* A contraction as tasks: some of its entries (points of slices and batch axes), some of their
- * columns, some of their rows. */
-typedef struct Job {
-    const LqContractPlan *p;
-    const char *operand[2];      /* a and b */
-    char *out, *scratch;
-    int64_t entries, entry_parts, column_parts, column_part, row_parts, row_part;
-} Job;
 
 static void begin(Run *r, const Job *j, char *room)
 {
@@ -364,15 +386,19 @@ static void part(void *ctx, int64_t index, int worker)
     const LqContractPlan *p = j->p;
     char *room = j->scratch + p->at_workers + (size_t)worker * p->worker_bytes;
     int64_t row = index % j->row_parts, column = index / j->row_parts % j->column_parts, e = index / j->row_parts / j->column_parts;
-    int64_t first = e * j->entries / j->entry_parts, end = (e + 1) * j->entries / j->entry_parts, slice = -1;
+    int64_t units = (j->entries + j->entry_unit - 1) / j->entry_unit, slice = -1;
+    int64_t first = e * units / j->entry_parts * j->entry_unit, end = smaller((e + 1) * units / j->entry_parts * j->entry_unit, j->entries);
     Run r;
     begin(&r, j, room);
+    r.job = j, r.worker = worker;
     r.first_row = row * j->row_part, r.end_row = smaller(p->rows.n, r.first_row + j->row_part);
     r.first_column = column * j->column_part, r.end_column = smaller(p->columns.n, r.first_column + j->column_part);
+    if (j->follower) r.followed = (p->row_rows ? r.first_row / p->row_rows : first / p->row_entries) / j->follower->rows;
     for (int64_t i = first; i < end; i++) {
         go_to(&r, j, i, room, &slice);
         if (p->dot) dots(&r);
         else product(&r);
+        if (j->follower && p->row_entries) follow(&r, (i + 1) / p->row_entries);
     }
 }
 
@@ -394,12 +420,30 @@ static void share_out(Job *j, int workers)
     if (!p->pack_v && last && last->n < CT_COLUMNS) unit = last->n;
     j->entries = p->slices.n * p->batch.n;
     j->entry_parts = smaller(j->entries, want);
+    j->entry_unit = 1;
     want /= j->entry_parts;
     j->column_part = part_size(p->columns.n, want, 192, unit);
     j->column_parts = (p->columns.n + j->column_part - 1) / j->column_part;
     want /= j->column_parts;
     j->row_part = part_size(p->rows.n, want, CT_ROWS, CT_TILE_ROWS);
     j->row_parts = (p->rows.n + j->row_part - 1) / j->row_part;
+}
+
+/* As share_out does, in parts that make whole tasks of the follower; false: they would be too few. */
+static bool share_rows(Job *j, int workers, const LqFollower *f)
+{
+    const LqContractPlan *p = j->p;
+    int64_t want = workers > 1 ? 4 * workers : 1, unit = p->row_rows * f->rows;
+    if (p->times != 1 || (!p->row_rows && !p->row_entries)) return false;
+    j->entries = p->slices.n * p->batch.n;
+    j->entry_unit = p->row_rows ? 1 : p->row_entries * f->rows;
+    j->entry_parts = p->row_rows ? 1 : smaller(f->tasks, want);
+    j->column_parts = 1, j->column_part = p->columns.n;
+    j->row_part = p->rows.n;
+    if (p->row_rows && workers > 1) j->row_part = part_size(p->rows.n, want, CT_ROWS, unit < CT_TILE_ROWS ? (CT_TILE_ROWS + unit - 1) / unit * unit : unit);
+    j->row_parts = (p->rows.n + j->row_part - 1) / j->row_part;
+    j->follower = f;
+    return j->entry_parts * j->row_parts >= workers;
 }
 
 static void multiply(const LqContractPlan *p, void *out)
@@ -409,7 +453,8 @@ static void multiply(const LqContractPlan *p, void *out)
         else ((double *)out)[i] *= p->times;
 }
 
-void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch)
+/* *follower becomes NULL if its tasks have been called. */
+static void contract(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch, const LqFollower **follower)
 {
     if (p->zero) {
         memset(out, 0, (size_t)(p->out_n * p->element));
@@ -422,9 +467,22 @@ void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *ou
             j.operand[i] = j.scratch + p->at_wrap[i];
         }
     int workers = p->workers > 1 ? lq_workers() : 1;
-    share_out(&j, workers <= p->workers ? workers : 1);
+    int shared = workers <= p->workers ? workers : 1;
+    if (*follower && share_rows(&j, shared, *follower)) *follower = NULL;
+    else j.follower = NULL, share_out(&j, shared);
     int64_t parts = j.entry_parts * j.column_parts * j.row_parts;
     if (parts > 1 && workers <= p->workers) lq_parallel(parts, part, &j);
     else part(&j, 0, 0);
     if (p->times != 1) multiply(p, out);
+}
+
+void lq_contract_followed(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch, const LqFollower *follower)
+{
+    contract(p, a, b, out, scratch, &follower);
+    if (follower) lq_parallel(follower->tasks, follower->task, follower->ctx);
+}
+
+void lq_contract(const LqContractPlan *p, const void *a, const void *b, void *out, void *scratch)
+{
+    lq_contract_followed(p, a, b, out, scratch, NULL);
 }

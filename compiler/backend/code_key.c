@@ -117,7 +117,7 @@ static void put_statements(CodeKey *k, const KProgram *p, ScalarWalk *w, const K
         }
         if (s[i].kind == KS_CALL) {        /* what it is to do is not in the code: see native.c */
             const KCall *c = s[i].u.call;
-            put(k, (uint64_t)c->number), put(k, (uint64_t)c->call.nargs), put(k, (uint64_t)c->out), put(k, (uint64_t)c->scratch);
+            put(k, (uint64_t)c->number), put(k, (uint64_t)c->call.nargs), put(k, (uint64_t)c->out), put(k, (uint64_t)c->scratch), put(k, c->followed);
             for (int j = 0; j < c->call.nargs; j++) put(k, (uint64_t)c->arg[j]);
         }
         if (s[i].kind != KS_LOOP) continue;

@@ -168,16 +168,35 @@ static Val prepared_call(Func *f, const KCall *c) {
     return LLVMBuildGEP2(u->b, LLVMInt8TypeInContext(u->cx), calls, &place, 1, "");
 }
 
+static Val argument(Func *f, const KCall *c, int i) {
+    return i < c->call.nargs ? buf_address(f, c->arg[i]) : LLVMConstNull(f->u->ptr);
+}
+
+static bool one_replica(const Func *f) { return f->u->sites || f->u->lanes == 1; }
+
 static void emit_call(Func *f, const KCall *c) {
     Unit *u = f->u;
     LLVMTypeRef params[7] = {u->ptr, u->i32, u->i32, u->ptr, u->ptr, u->ptr, u->ptr};
     LLVMTypeRef type = LLVMFunctionType(u->none, params, 7, 0);
     int shared = 0;
     for (int i = 0; i < c->call.nargs; i++) shared |= (int)buf_get(f, c->arg[i])->uniform << i;
-    Val args[7] = {prepared_call(f, c), l_int32(u, u->sites ? 1 : u->lanes), l_int32(u, shared)};
-    for (int i = 0; i < LQ_CALL_ARGS; i++) args[3 + i] = i < c->call.nargs ? buf_address(f, c->arg[i]) : LLVMConstNull(u->ptr);
+    Val args[7] = {prepared_call(f, c), l_int32(u, one_replica(f) ? 1 : u->lanes), l_int32(u, shared)};
+    for (int i = 0; i < LQ_CALL_ARGS; i++) args[3 + i] = argument(f, c, i);
     args[5] = buf_address(f, c->out), args[6] = buf_address(f, c->scratch);
     LLVMBuildCall2(u->b, type, ll_runtime_function(u, "lq_call_lanes", type), args, 7, "");
+}
+
+/* With the kernel that follows it, as a task of its rows. */
+static void emit_followed(Func *f, const KCall *c, const KKernel *k) {
+    Unit *u = f->u;
+    Task t;
+    int64_t rows = ll_kernel_task(&t, f, k);
+    ll_task_close(&t);
+    LLVMTypeRef params[9] = {u->ptr, u->ptr, u->ptr, u->ptr, u->ptr, u->i64, u->i64, u->ptr, u->ptr};
+    LLVMTypeRef type = LLVMFunctionType(u->none, params, 9, 0);
+    Val args[9] = {prepared_call(f, c), argument(f, c, 0), argument(f, c, 1), buf_address(f, c->out), buf_address(f, c->scratch),
+                   l_int(u, rows), l_int(u, (k->ext[0] + rows - 1) / rows), t.inner.fn, f->frame};
+    LLVMBuildCall2(u->b, type, ll_task_runner(u, "lq_call_followed", type), args, 9, "");
 }
 
 static void emit_statements(Func *f, const KStmt *s, int n);
@@ -225,7 +244,10 @@ static void emit_statements(Func *f, const KStmt *s, int n) {
         switch (s[i].kind) {
         case KS_KERNEL: ll_kernel(f, &s[i].u.kernel); break;
         case KS_COPY:   emit_copy(f, &s[i].u.copy); break;
-        case KS_CALL:   emit_call(f, s[i].u.call); break;
+        case KS_CALL:
+            if (s[i].u.call->followed && one_replica(f)) emit_followed(f, s[i].u.call, &s[i + 1].u.kernel), i++;
+            else emit_call(f, s[i].u.call);
+            break;
         case KS_LOOP:   emit_loop(f, &s[i].u.loop); break;
         }
     }

@@ -223,7 +223,11 @@ void ll_func_close(Func *f);
 /* ==== llvm_task.c =============================================================== */
 
 void ll_task_begin(Task *t, Func *outer, const char *name, const Val *tell, int ntell);
-/* Ends the function; the outer one goes on after a call of lq_parallel. */
+/* Ends the function t->inner.fn; emission goes on in the outer one, which has t->outer->frame for it. */
+void ll_task_close(Task *t);
+/* A function of the runtime that calls tasks: unlike others it touches any memory. */
+Val  ll_task_runner(Unit *u, const char *name, LLVMTypeRef type);
+/* Closes it, and calls lq_parallel with it. */
 void ll_task_end(Task *t, Val ntasks);
 /* Rows of a part of what is cut: the last part may have less. */
 Val  ll_part_rows(Func *f, int64_t rows);
@@ -232,6 +236,8 @@ Val  ll_setting(Func *f, Ref r);          /* a constant that depends on settings
 /* ==== llvm_nest.c =============================================================== */
 
 void ll_kernel(Func *f, const KKernel *k);
+/* Begins and fills a task that makes rows of it; returns how many each makes. */
+int64_t ll_kernel_task(Task *t, Func *f, const KKernel *k);
 /* One row of it; code that does not depend on the row goes into row->outside. */
 void ll_kernel_row(Func *f, const KKernel *k, const Row *row);
 /* Two rows that follow each other, point by point; of a kernel without reductions, random

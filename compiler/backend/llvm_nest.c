@@ -1051,20 +1051,25 @@ static void combine_bands(Func *f, const KKernel *k) {
     nest_end(&z);
 }
 
-static void kernel_in_tasks(Func *f, const KKernel *k) {
+int64_t ll_kernel_task(Task *t, Func *f, const KKernel *k) {
     Unit *u = f->u;
-    Task t;
-    ll_task_begin(&t, f, k->name ? k->name : "kernel", NULL, 0);
+    ll_task_begin(t, f, k->name ? k->name : "kernel", NULL, 0);
     Nest z;
-    nest_begin(&z, &t.inner, k);
+    nest_begin(&z, &t->inner, k);
     nest_open(&z);
     l_goto_end(u, z.here);
     int64_t rows = ll_lanes_rows(&z);
-    z.from = l_mul(u, t.index, rows);
+    z.from = l_mul(u, t->index, rows);
     Val end = l_add(u, z.from, l_int(u, rows)), last = l_int(u, k->ext[0]);
     z.end = l_select(u, l_compare(u, LLVMIntSLT, end, last), end, last);
     emit_nest(&z);
-    ll_task_end(&t, l_int(u, (k->ext[0] + rows - 1) / rows));
+    return rows;
+}
+
+static void kernel_in_tasks(Func *f, const KKernel *k) {
+    Task t;
+    int64_t rows = ll_kernel_task(&t, f, k);
+    ll_task_end(&t, l_int(f->u, (k->ext[0] + rows - 1) / rows));
     combine_bands(f, k);
 }
 

@@ -79,9 +79,7 @@ void ll_task_begin(Task *t, Func *outer, const char *name, const Val *tell, int 
     f->task = t->index = LLVMGetParam(fn, 1);
 }
 
-/* Unlike other functions of the runtime it touches any memory. */
-static Val parallel_function(Unit *u, LLVMTypeRef type) {
-    static const char name[] = "lq_parallel";
+Val ll_task_runner(Unit *u, const char *name, LLVMTypeRef type) {
     Val fn = LLVMGetNamedFunction(u->module, name);
     if (fn) return fn;
     fn = LLVMAddFunction(u->module, name, type);
@@ -89,16 +87,21 @@ static Val parallel_function(Unit *u, LLVMTypeRef type) {
     return fn;
 }
 
-void ll_task_end(Task *t, Val ntasks) {
+void ll_task_close(Task *t) {
     Func *f = &t->inner, *outer = t->outer;
     Unit *u = f->u;
     LLVMBuildRetVoid(u->b);
     outer->order = f->order, outer->stamp = f->stamp;         /* they may have grown */
     ll_func_close(f);
     l_goto_end(u, t->from);
+}
+
+void ll_task_end(Task *t, Val ntasks) {
+    Unit *u = t->inner.u;
+    ll_task_close(t);
     LLVMTypeRef params[3] = {u->i64, u->ptr, u->ptr}, type = LLVMFunctionType(u->none, params, 3, 0);
-    Val operands[3] = {ntasks, f->fn, outer->frame};
-    LLVMBuildCall2(u->b, type, parallel_function(u, type), operands, 3, "");
+    Val operands[3] = {ntasks, t->inner.fn, t->outer->frame};
+    LLVMBuildCall2(u->b, type, ll_task_runner(u, "lq_parallel", type), operands, 3, "");
 }
 
 Val ll_part_rows(Func *f, int64_t rows) {

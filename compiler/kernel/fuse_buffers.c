@@ -527,6 +527,9 @@ static void touch_call(Lives *v, const KCall *c, int region, int at) {
     for (int i = 0; i < c->call.nargs; i++) touch(v, c->arg[i], region, at);
     touch(v, c->out, region, at);
     touch(v, c->scratch, region, at);
+    if (!c->followed) return;
+    for (int i = 0; i < c->call.nargs; i++) touch(v, c->arg[i], region, at + 1);
+    touch(v, c->scratch, region, at + 1);
 }
 
 static void touch_stmts(Lives *v, const KStmt *s, int n, int region) {
@@ -681,6 +684,7 @@ KProgram *fuse_emit(Fuse *fu) {
     p->bufs = pl.bufs.data;
     kernel_choose(p, fu->f->out, fu->arena);
     kernel_share(p);
+    kernel_follow(p);
     make_lots(p, p->stmts, p->nstmts, 1);
     p->bufs = arena_alloc(fu->arena, (size_t)pl.bufs.n * sizeof *p->bufs + 1);
     plan_scratch(&pl);

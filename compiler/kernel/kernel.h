@@ -113,6 +113,9 @@ typedef struct KCall {
     LqCall call;             /* not prepared */
     int  number;             /* calls of the program are counted */
     int  arg[LQ_CALL_ARGS], out, scratch;      /* buffers */
+    /* The kernel after it, whose tasks are rows, reads of `out` its own rows only, and writes to no
+     * argument: an executor may run task t when rows t*rows_per_task … of `out` are made. */
+    bool followed;
     const char *name;        /* "contract", for dumps */
 } KCall;
 
@@ -275,6 +278,14 @@ void kernel_share(KProgram *p);
 bool kernel_is_shared(const KProgram *p);
 /* Plan as if work of so many ns were worth sharing (0: what is), for tests. */
 void kernel_plan_for_work(double ns);
+double kernel_planned_work(void);
+
+/* ==== follow.c: kernels that follow a contraction row by row ======================== */
+
+/* Marks calls whose next kernel follows them, and cuts it into tasks. */
+void kernel_follow(KProgram *p);
+/* Keeps that the promise of KCall.followed? */
+bool kernel_may_follow(const KProgram *p, const KCall *c, const KKernel *k);
 
 /* ==== kernel_print.c, kernel_verify.c ========================================= */
 

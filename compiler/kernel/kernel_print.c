@@ -255,7 +255,7 @@ static void print_call(KPrinter *k, const KCall *c, int indent, double calls)
         text_printf(k->out, "]");
         k->flops += calls * flops;
     }
-    text_printf(k->out, "\n");
+    text_printf(k->out, c->followed ? ", followed by rows\n" : "\n");
     k->bytes += calls * 8 * moved;
 }
 

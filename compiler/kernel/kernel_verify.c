@@ -276,6 +276,10 @@ static bool check_stmts(KVerify *v, const KStmt *stmts, int n)
                 : s->kind == KS_LOOP   ? check_loop(v, &s->u.loop)
                                        : fail(v, "statement", "of kind %d", (int)s->kind);
         if (!ok) return false;
+        if (s->kind != KS_CALL || !s->u.call->followed) continue;
+        const KStmt *next = i + 1 < n ? s + 1 : NULL;
+        if (!next || next->kind != KS_KERNEL || next->u.kernel.tasks < 2 || !kernel_may_follow(v->p, s->u.call, &next->u.kernel))
+            return fail(v, s->u.call->name, "is not followed by the rows of a kernel");
     }
     return true;
 }

@@ -27,6 +27,7 @@ enum {
 static double planned_worth;
 
 void kernel_plan_for_work(double ns) { planned_worth = ns; }
+double kernel_planned_work(void) { return planned_worth; }
 
 static double worth(void) { return planned_worth > 0 ? planned_worth : WORTH_NS; }
 

@@ -24,7 +24,7 @@ struct Code {
 #define SYMBOLS(S)                                                                        \
     S(lqm_sin) S(lqm_cos) S(lqm_tan) S(lqmf_sin) S(lqmf_cos) S(lqmf_tan)                  \
     S(lqm_lgamma) S(lqm_digamma) S(lqmf_lgamma) S(lqmf_digamma)                           \
-    S(lq_rand_every) S(lq_rand_normals_single) S(lq_parallel) S(lq_workers) S(lq_call_lanes)                        \
+    S(lq_rand_every) S(lq_rand_normals_single) S(lq_parallel) S(lq_workers) S(lq_call_lanes) S(lq_call_followed)     \
     S(memcpy) S(memset) S(memmove) S(fma) S(floor) S(rint)                                \
     S(fmaf) S(floorf) S(rintf)
 

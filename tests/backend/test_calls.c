@@ -65,6 +65,13 @@ static Ref product(Ref x, Ref y) {
     return ir_call(ir, CALL_CONTRACT, 2, (Ref[]){x, y}, 2, 1, DIMS(m, n, k), 4, ix, 0);
 }
 
+/* A^T B of square matrices: each row wants all rows of A. */
+static Ref product_turned(Ref x, Ref y) {
+    int64_t n = NDIM(ir, x, 0);
+    Index ix[4] = {{ax(2, 0), IX_EXACT, n}, {ax(0, 0), IX_EXACT, n}, {ax(2, 0), IX_EXACT, n}, {ax(1, 0), IX_EXACT, n}};
+    return ir_call(ir, CALL_CONTRACT, 2, (Ref[]){x, y}, 2, 1, DIMS(n, n, n), 4, ix, 0);
+}
+
 /* A A^T + n: positive definite. */
 static Ref positive(Ref x) {
     int64_t n = NDIM(ir, x, 0), k = NDIM(ir, x, 1);
@@ -246,6 +253,69 @@ static void beside_sweep(void) {
     output(ir_proj(ir, l, 0)), output(product(ir_proj(ir, l, 1), matrix(32, 8)));
 }
 
+/* ---- cases: kernels that follow a contraction by rows ------------------------------------------------ */
+
+/* A layer and its derivative: bias, activation, sums along the rows; what is summed over rows does not follow. */
+static void follow_layer(void) {
+    Ref w = matrix(24, 16), x = matrix(37, 24), bias = input(1, DIMS(16), false), p = product(x, w);
+    Ref y = like(p, fun(SC_TANH, add(own2(p), at1(bias, ax(1, 0), IX_EXACT))));
+    Ref v = matrix(16, 24), q = product(y, v), d = like(q, mul(own2(q), sub(num(1), mul(own2(x), own2(x)))));
+    output(y), output(d);
+    output(ir_reduce(ir, SC_ADD, 1, 1, DIMS(37, 24), own2(d)));
+    output(ir_reduce(ir, SC_ADD, 1, 1, DIMS(24, 37), at2(d, ax(1, 0), IX_EXACT, ax(0, 0), IX_EXACT)));
+}
+
+/* Other columns of the own row; another row: that one does not follow. */
+static void follow_columns(void) {
+    Ref p = product(matrix(21, 9), matrix(9, 13));
+    output(like(p, sub(own2(p), at2(p, ax(0, 0), IX_EXACT, ax(1, 1), IX_PERIODIC))));
+    Ref q = product(matrix(21, 9), matrix(9, 13));
+    output(like(q, sub(own2(q), at2(q, ax(0, 1), IX_PERIODIC, ax(1, 0), IX_EXACT))));
+    Ref r = product(matrix(13, 9), matrix(9, 13));
+    output(like(r, sub(own2(r), at2(r, ax(1, 0), IX_EXACT, ax(0, 0), IX_EXACT))));
+}
+
+/* Many blocks of the reduced axis, and of the rows. */
+static void follow_blocks(void) {
+    Ref p = product(matrix(300, 520), matrix(520, 24));
+    output(like(p, fun(SC_ABS, own2(p))));
+    Ref q = product(matrix(500, 30), matrix(30, 16));
+    output(like(q, fun(SC_ABS, own2(q))));
+}
+
+/* Layer after layer: what one of them reads is not needed any more when its follower has made its rows. */
+static void follow_chain(void) {
+    Ref h = squash(matrix(330, 24)), w = matrix(24, 24);
+    for (int i = 0; i < 4; i++) h = squash(product(h, w));
+    output(h);
+    Ref t = squash(matrix(136, 136)), v = matrix(136, 136);
+    for (int i = 0; i < 3; i++) t = squash(product_turned(t, v));
+    output(t);
+}
+
+/* A batch of configurations. */
+static void follow_convolution(void) {
+    Ref x = input(4, DIMS(5, 2, 48, 64), false), k = input(4, DIMS(3, 2, 3, 3), false);
+    Aff i = aff_add(ir, ax(2, -1), ax(5, 0)), j = aff_add(ir, ax(3, -1), ax(6, 0));
+    Index ix[8] = {{ax(0, 0), IX_EXACT, 5}, {ax(4, 0), IX_EXACT, 2}, {i, IX_PERIODIC, 48}, {j, IX_ANTIPERIODIC, 64},
+                   {ax(1, 0), IX_EXACT, 3}, {ax(4, 0), IX_EXACT, 2}, {ax(5, 0), IX_EXACT, 3}, {ax(6, 0), IX_EXACT, 3}};
+    Ref c = ir_call(ir, CALL_CONTRACT, 2, (Ref[]){x, k}, 4, 3, DIMS(5, 3, 48, 64, 2, 3, 3), 8, ix, 0);
+    Index own[4] = {{ax(0, 0), IX_EXACT, 5}, {ax(1, 0), IX_EXACT, 3}, {ax(2, 0), IX_EXACT, 48}, {ax(3, 0), IX_EXACT, 64}};
+    Ref at = ir_read(ir, c, own);
+    Ref y = ir_map(ir, 4, DIMS(5, 3, 48, 64), ir_binary(ir, SC_MAX, at, num(0)));
+    output(y), output(ir_reduce(ir, SC_ADD, 1, 3, DIMS(5, 3, 48, 64), ir_read(ir, y, own)));
+}
+
+/* The argument of the call is a carry whose next value the follower makes. */
+static void follow_in_loop(void) {
+    Ref w = input(2, DIMS(16, 16), true), init = squash(matrix(40, 16)), c;
+    uint32_t t;
+    loop_of(6, 1, &init, &c, &t);
+    Ref p = product(c, w), q = product(squash(p), w);
+    Ref l = ir_loop(ir, t, -1, 1, &init, (Ref[]){like(c, add(mul(num(0.3), fun(SC_TANH, own2(q))), mul(num(0.5), own2(c))))});
+    output(ir_proj(ir, l, 0));
+}
+
 /* ---- running ----------------------------------------------------------------------------------------- */
 
 static const struct { const char *name; void (*build)(void); } cases[] = {
@@ -254,6 +324,7 @@ static const struct { const char *name; void (*build)(void); } cases[] = {
     CASE(convolution), CASE(scatter), CASE(take), CASE(put), CASE(svd), CASE(eigh), CASE(cholesky), CASE(solve), CASE(logdet),
     CASE(broken), CASE(loop_direct), CASE(loop_mixed), CASE(loop_nested), CASE(loop_places), CASE(beside_16), CASE(beside_24),
     CASE(beside_19), CASE(beside_8), CASE(beside_7), CASE(beside_batch_64), CASE(beside_batch_19), CASE(beside_sweep),
+    CASE(follow_layer), CASE(follow_columns), CASE(follow_blocks), CASE(follow_chain), CASE(follow_convolution), CASE(follow_in_loop),
 };
 enum { NCASES = LQ_COUNT(cases), MOST_LANES = 16, SEED = 7, STEP = 3 };
 
@@ -353,7 +424,16 @@ static void run(IrFunc *f, KProgram *const *p, int n, int lanes, int optimize) {
     backend_native.release(c);
 }
 
-static void run_all(bool single) {
+static int count_followed(const KProgram *p) {
+    int n = 0;
+    for (int i = 0; i < p->ncalls; i++) n += p->calls[i]->followed;
+    return n;
+}
+
+/* smallest: whatever can follow does, and threads share the smallest kernels. */
+static void run_all(bool single, bool smallest) {
+    int followed = 0;
+    kernel_plan_for_work(smallest ? 1e-9 : 0);
     Built built[NCASES] = {0};
     IrFunc f[NCASES];
     KProgram *p[NCASES];
@@ -371,7 +451,9 @@ static void run_all(bool single) {
         wrong = kernel_verify(p[i]);
         check(!wrong, "%s: %s", cases[i].name, wrong ? wrong : "");
         check(p[i]->plain && p[i]->ncalls > 0, "%s has calls", cases[i].name);
+        followed += count_followed(p[i]);
     }
+    check(followed >= (smallest ? 16 : single ? 4 : 10), "%d calls are followed", followed);
     const int lanes[] = {0, 1, 2, 8, 16};
     for (int k = 0; k < LQ_COUNT(lanes); k++)
         for (int optimize = 0; optimize < 2; optimize++) run(f, p, NCASES, lanes[k], optimize);
@@ -380,8 +462,14 @@ static void run_all(bool single) {
 }
 
 int main(void) {
-    run_all(false);
-    run_all(true);
+    run_all(false, false);
+    run_all(true, false);
+    Pool *pool = pool_new(3);
+    pool_use(pool);
+    run_all(false, true);
+    run_all(true, true);
+    pool_use(NULL);
+    pool_free(pool);
     printf(failures ? "%d failures\n" : "ok: %d programs with calls agree with the interpreter\n", failures ? failures : NCASES);
     return failures != 0;
 }

@@ -137,7 +137,7 @@ static double worst(const Sum *sums, const void *out, int64_t nout, int64_t term
 /* ---- one contraction on all machines --------------------------------------------------------- */
 
 static double worst_seen;
-static int wrong, cases, shared;
+static int wrong, cases, shared, followed_early;
 static Pool *three;
 
 static void describe(const LqContraction *c)
@@ -169,6 +169,47 @@ static bool same_in_threads(const LqContraction *c, const void *a, const void *b
     bool same = !memcmp(out, want, out_bytes);
     lq_contract_plan_free(p);
     pool_use(before);
+    return free_guarded(scratch, bytes) & free_guarded(out, out_bytes) & same;
+}
+
+/* Rows of the result as a follower finds them, and how often it was called for each. */
+typedef struct Copies {
+    const char *out;
+    char *copy;
+    size_t row_bytes;
+    int64_t rows, first;
+    int *calls;
+} Copies;
+
+static void copy_rows(void *ctx, int64_t t, int worker)
+{
+    Copies *c = ctx;
+    (void)worker;
+    int64_t from = t * c->rows, to = from + c->rows < c->first ? from + c->rows : c->first;
+    memcpy(c->copy + (size_t)from * c->row_bytes, c->out + (size_t)from * c->row_bytes, (size_t)(to - from) * c->row_bytes);
+    c->calls[t]++;
+}
+
+/* A follower sees each row as it is at the end, once. */
+static bool same_followed(const LqContraction *c, Pool *pool, const void *a, const void *b, const void *want, size_t out_bytes)
+{
+    int64_t first = c->rank ? c->ext[0] : 0;
+    if (first < 1 || out_bytes == 0) return true;
+    Pool *before = pool_use(pool);
+    LqContractPlan *p = lq_contract_plan(c);
+    size_t bytes = lq_contract_scratch(p);
+    char *out = new_guarded(out_bytes), *scratch = new_guarded(bytes);
+    Copies copies = {.out = out, .copy = malloc(out_bytes), .row_bytes = out_bytes / (size_t)first, .rows = pick(1, first), .first = first,
+                     .calls = calloc((size_t)first, sizeof *copies.calls)};
+    LqFollower follower = {copies.rows, (first + copies.rows - 1) / copies.rows, copy_rows, &copies};
+    memset(out, 0x55, out_bytes);
+    lq_contract_followed(p, a, b, out, scratch, &follower);
+    bool same = !memcmp(out, want, out_bytes) && !memcmp(copies.copy, want, out_bytes);
+    for (int64_t t = 0; t < follower.tasks; t++) same &= copies.calls[t] == 1;
+    followed_early += p->row_rows || p->row_entries;
+    lq_contract_plan_free(p);
+    pool_use(before);
+    free(copies.copy), free(copies.calls);
     return free_guarded(scratch, bytes) & free_guarded(out, out_bytes) & same;
 }
 
@@ -204,6 +245,10 @@ static void try(const LqContraction *c)
         check(false, "three threads: other bits, or written outside");
         describe(c);
     }
+    if (!(same_followed(c, NULL, a, b, first, out_bytes) & same_followed(c, three, a, b, first, out_bytes)) && wrong++ < 5) {
+        check(false, "a follower sees other rows, or not each once");
+        describe(c);
+    }
     if (!free_guarded(first, out_bytes)) wrong++, check(false, "written outside out");
     free(a - GUARD);
     free(b - GUARD);
@@ -212,8 +257,8 @@ static void try(const LqContraction *c)
 
 static void report(const char *what)
 {
-    check(!wrong, "%s: %d contractions (%d shared by threads), largest error %.2f of the bound", what, cases, shared, worst_seen);
-    worst_seen = cases = wrong = shared = 0;
+    check(!wrong, "%s: %d contractions (%d shared by threads, %d followed as they are made), largest error %.2f of the bound", what, cases, shared, followed_early, worst_seen);
+    worst_seen = cases = wrong = shared = followed_early = 0;
 }
 
 /* ---- random descriptors -------------------------------------------------------------------------- */
