@@ -42,13 +42,12 @@ static bool find_stub(const char *name, char *out, size_t n) {
 
 /* ---- code ------------------------------------------------------------------------------------ */
 
-static bool fuse_all(Building *b, const IrFunc *const *f, int n, KProgram **out) {
-    for (int i = 0; i < n; i++) {
-        const char *broken = ir_verify(f[i]);
-        if (!broken) out[i] = fuse(f[i], b->arena), broken = kernel_verify(out[i]);
-        if (broken) return snprintf(b->err, sizeof b->err, "internal error: %s: %s", f[i]->name, broken), false;
-    }
-    return true;
+static bool fuse_all(Building *b, const IrFunc *const *f, int n, int64_t replicas, KProgram **out, KLanes *lanes) {
+    const char *broken = NULL;
+    for (int i = 0; i < n && !broken; i++) broken = ir_verify(f[i]);
+    if (!broken) broken = fuse_together(f, n, replicas, b->o, b->arena, out, lanes);
+    if (broken) snprintf(b->err, sizeof b->err, "internal error: %s: %s", f[0]->name, broken);
+    return !broken;
 }
 
 static bool add_group(Building *b, KProgram *const *programs, int n, PayloadGroup g, const BackendOptions *o) {
@@ -77,8 +76,9 @@ static bool compile_all(Building *b, KProgram *const *programs, int n, PayloadGr
 
 static bool add_other(Building *b, const IrFunc *f, int *number) {
     KProgram *p;
+    KLanes one;
     *number = b->others.n;
-    if (!fuse_all(b, &f, 1, &p)) return false;
+    if (!fuse_all(b, &f, 1, 1, &p, &one)) return false;
     vec_push(&b->others, f);
     vec_push(&b->other_programs, p);
     return true;
@@ -107,18 +107,18 @@ static bool add_data_of(Building *b, const KProgram *p) {
 /* Code for many chains, and where that is other code, for one. */
 static bool compile_sample(Building *b, const SampleTask *t) {
     const IrFunc *f[RUN_FUNCTIONS] = {&t->init, &t->step, &t->measure};
-    KProgram *programs[RUN_FUNCTIONS];
-    if (!fuse_all(b, f, RUN_FUNCTIONS, programs)) return false;
-    kernel_share_layout(programs, RUN_FUNCTIONS);
-    KLanes alone = choose_lanes(programs, RUN_FUNCTIONS, 1, b->o), many = choose_lanes(programs, RUN_FUNCTIONS, t->chains > 1 ? t->chains : 64, b->o);
-    bool differ = alone.lanes != many.lanes || alone.sites != many.sites, ok = true;
+    KProgram *programs[2][RUN_FUNCTIONS];
+    KLanes lanes[2];
+    bool ok = fuse_all(b, f, RUN_FUNCTIONS, 1, programs[0], &lanes[0]) &&
+              fuse_all(b, f, RUN_FUNCTIONS, t->chains > 1 ? t->chains : 64, programs[1], &lanes[1]);
+    bool differ = lanes[0].lanes != lanes[1].lanes || lanes[0].sites != lanes[1].sites;
     for (int i = 0; i < 2 && ok; i++) {
-        const KLanes *l = i ? &many : &alone;
+        const KLanes *l = &lanes[i];
         if (i == 0 && !differ && !t->minimizes) continue;
         if (i == 1 && t->minimizes) continue;
         PayloadGroup g = {.sample = t->index, .alone = i == 0, .layout = {l->lanes, l->sites, l->split}};
-        for (int k = 0; k < RUN_FUNCTIONS && ok; k++) ok = add_data_of(b, programs[k]);
-        if (ok) ok = compile_all(b, programs, RUN_FUNCTIONS, g, (BackendOptions){.lanes = l->lanes, .sites = l->sites, .optimize = 1, .keep = true});
+        for (int k = 0; k < RUN_FUNCTIONS && ok; k++) ok = add_data_of(b, programs[i][k]);
+        if (ok) ok = compile_all(b, programs[i], RUN_FUNCTIONS, g, (BackendOptions){.lanes = l->lanes, .sites = l->sites, .optimize = 1, .keep = true});
     }
     return ok;
 }

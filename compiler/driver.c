@@ -49,7 +49,7 @@ static bool verified(const char *broken, const char *what, char *err, size_t err
     return !broken;
 }
 
-KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
+static KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o) {
     KLanes l = kernel_lanes(programs, n, o->lanes == LANES_SITES ? 1 : replicas);
     if (o->lanes == LANES_SITES) l.lanes = REDUCE_PARTS, l.sites = true, l.split = !programs[0]->plain;
     if (o->lanes == LANES_CHAINS && l.sites) {
@@ -57,6 +57,19 @@ KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const Ru
         while (l.lanes > 1 && l.lanes / 2 >= replicas) l.lanes /= 2;
     }
     return l;
+}
+
+const char *fuse_together(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, Arena *arena,
+                          KProgram **programs, KLanes *lanes) {
+    const char *broken = NULL;
+    for (int i = 0; i < n; i++) programs[i] = fuse(functions[i], arena);
+    kernel_share_layout(programs, n);
+    *lanes = choose_lanes(programs, n, replicas, o);
+    for (int i = 0; i < n && !lanes->sites && lanes->lanes > 1; i++)      /* replicas side by side fill the caches sooner */
+        if (kernel_sweeps(programs[i])) programs[i] = fuse_for(functions[i], lanes->lanes, arena);
+    kernel_share_layout(programs, n);
+    for (int i = 0; i < n && !broken; i++) broken = kernel_verify(programs[i]);
+    return broken;
 }
 
 Executable *compile_functions(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, KLanes *lanes,
@@ -69,16 +82,12 @@ Executable *compile_functions(const IrFunc *const *functions, int n, int64_t rep
     x->functions = arena_alloc(arena, (size_t)n * sizeof *x->functions);
     x->programs = arena_alloc(arena, (size_t)n * sizeof *x->programs);
     memcpy(x->functions, functions, (size_t)n * sizeof *functions);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (!verified(ir_verify(functions[i]), functions[i]->name, err, errlen)) goto failed;
-        if (device == DEVICE_INTERP) continue;
-        x->programs[i] = fuse(functions[i], arena);
-        if (!verified(kernel_verify(x->programs[i]), functions[i]->name, err, errlen)) goto failed;
-        if (x->programs[i]->scratch > x->scratch) x->scratch = x->programs[i]->scratch;
-    }
     if (device == DEVICE_INTERP) return x;
-    kernel_share_layout(x->programs, n);
-    *lanes = choose_lanes(x->programs, n, replicas, o);
+    if (!verified(fuse_together(functions, n, replicas, o, arena, x->programs, lanes), "kernels", err, errlen)) goto failed;
+    for (int i = 0; i < n; i++)
+        if (x->programs[i]->scratch > x->scratch) x->scratch = x->programs[i]->scratch;
     if (!lanes->sites) x->lanes = lanes->lanes;
     BackendOptions b = {.lanes = lanes->lanes, .sites = lanes->sites, .optimize = device == DEVICE_CPU, .keep = true};
     x->compiled = backend_native.compile(x->programs, n, &b, err, errlen);

@@ -63,10 +63,10 @@ void ll_loop_close(Func *f, const Loop *l, Val next, Val on) {
 
 /* ---- other statements ---------------------------------------------------------------------------------- */
 
-/* Element by element, where these are of another width or precision. */
-static void emit_elements(Func *f, const KCopy *c, Val dst, Val src) {
+/* n elements one by one, where these are of another width or precision. */
+static void emit_elements(Func *f, const KCopy *c, int64_t n, Val dst, Val src) {
     Unit *u = f->u;
-    Loop l = ll_loop_begin(f, 0, c->n, "element");
+    Loop l = ll_loop_begin(f, 0, n, "element");
     Val v = l_load(u, buf_type(f, c->src), buf_at(f, c->src, src, l_mul(u, l.i, buf_width(f, c->src))), buf_align(f, c->src));
     v = l_convert(u, v, buf_number(f, c->dst));
     if (buf_width(f, c->dst) > 1) v = ll_as_vector(u, v);
@@ -97,14 +97,16 @@ static Val ring_place(Func *f, int buf, Val y) {
 static void emit_copy_of_rows(Func *f, const KCopy *c, Val at) {
     Unit *u = f->u;
     const KBuf *dst = buf_get(f, c->dst), *src = buf_get(f, c->src), *ring = src->slots ? src : dst;
-    int64_t n = ring->n / ring->rows, width = buf_width(f, c->src);
+    int64_t n = ring->n / ring->rows;
     Loop l = ll_loop_begin(f, 0, ring->rows, "row");
-    Val from = l_mul(u, l.i, n * width), to = l_mul(u, l_add(u, l_mul(u, l.i, n), at), width);
+    Val from = l_mul(u, l.i, n * buf_width(f, c->src)), to = l_mul(u, l_add(u, l_mul(u, l.i, n), at), buf_width(f, c->dst));
     if (src->slots) from = ring_place(f, c->src, l.i);
     if (dst->slots) to = ring_place(f, c->dst, l.i);
+    from = buf_at(f, c->src, buf_address(f, c->src), from), to = buf_at(f, c->dst, buf_address(f, c->dst), to);
     unsigned align = (unsigned)buf_bytes(f, c->src);
-    LLVMBuildMemCpy(u->b, buf_at(f, c->dst, buf_address(f, c->dst), to), align, buf_at(f, c->src, buf_address(f, c->src), from), align,
-                    l_int(u, n * width * buf_bytes(f, c->src)));
+    if (buf_type(f, c->dst) == buf_type(f, c->src))
+        LLVMBuildMemCpy(u->b, to, align, from, align, l_int(u, n * buf_width(f, c->src) * buf_bytes(f, c->src)));
+    else emit_elements(f, c, n, to, from);
     ll_loop_end(f, &l);
 }
 
@@ -122,15 +124,15 @@ static void emit_copy(Func *f, const KCopy *c) {
         return;
     }
     if (buf_get(f, c->dst)->slots || buf_get(f, c->src)->slots) {
-        if (buf_type(f, c->dst) == buf_type(f, c->src)) emit_copy_of_rows(f, c, at);
-        else ll_wrong(u, "a ring copied from a buffer of another kind");
+        if (buf_get(f, c->dst)->uniform && !buf_get(f, c->src)->uniform) ll_wrong(u, "a varying value for a uniform buffer");
+        else emit_copy_of_rows(f, c, at);
         return;
     }
     Val dst = buf_at(f, c->dst, buf_address(f, c->dst), l_mul(u, at, buf_width(f, c->dst)));
     Val src = buf_address(f, c->src);
     if (buf_type(f, c->dst) != buf_type(f, c->src)) {
         if (buf_get(f, c->dst)->uniform) ll_wrong(u, "a varying value for a uniform buffer");
-        else emit_elements(f, c, dst, src);
+        else emit_elements(f, c, c->n, dst, src);
         return;
     }
     LLVMBuildMemCpy(u->b, dst, buf_align(f, c->dst), src, buf_align(f, c->src),

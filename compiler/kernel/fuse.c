@@ -546,8 +546,10 @@ static bool store_repeated(Fuse *fu) {
     return any;
 }
 
-KProgram *fuse(const IrFunc *f, Arena *arena) {
-    Fuse fu = {.f = f, .ir = f->ir, .arena = arena};
+KProgram *fuse(const IrFunc *f, Arena *arena) { return fuse_for(f, 1, arena); }
+
+KProgram *fuse_for(const IrFunc *f, int replicas, Arena *arena) {
+    Fuse fu = {.f = f, .ir = f->ir, .arena = arena, .replicas = replicas};
     fuse_begin(&fu);
     for (int round = 0; round < 4; round++) {
         decide(&fu);

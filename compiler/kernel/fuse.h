@@ -99,6 +99,7 @@ typedef struct Fuse {
     const IrFunc *f;
     Ir    *ir;
     Arena *arena;
+    int    replicas;         /* that lie side by side, for the size of waves */
     Schedule *order;
     Refs   arrays;           /* live array nodes, arguments first */
     Info  *info; Ref ninfo;  /* by Ref of the nodes that were there before fusion */

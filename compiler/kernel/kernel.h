@@ -200,6 +200,8 @@ static inline int64_t sweep_depth(const KLoop *l) { return l->sweep.wave > 1 ? l
 
 /* Requires simplified roots; keeps the IrFunc. */
 KProgram *fuse(const IrFunc *f, Arena *arena);
+/* The same, with waves planned for so many replicas side by side. */
+KProgram *fuse_for(const IrFunc *f, int replicas, Arena *arena);
 
 /* ==== keep.c: values that another point has computed =============================== */
 
@@ -254,6 +256,8 @@ typedef struct KLanes {
 
 /* Bytes of the cache that a core has for itself; plan for another size (0: the machine's). */
 double kernel_cache(void);
+/* Of the one nearest to it. */
+double kernel_near_cache(void);
 void   kernel_plan_for_cache(double bytes);
 /* Rows that there should be for each row that a wave makes twice; fewer in such a plan. */
 int64_t kernel_rows_for_wave(void);
@@ -274,6 +278,8 @@ int  kernel_setting(const KProgram *p, Ref r);
 /* Decides which kernels and loops of a program threads share; only the room for it is missing
  * then: p->scratch is not known yet. */
 void kernel_share(KProgram *p);
+/* Does it sweep a loop row by row? */
+bool kernel_sweeps(const KProgram *p);
 /* Does a call of the program share anything? */
 bool kernel_is_shared(const KProgram *p);
 /* Plan as if work of so many ns were worth sharing (0: what is), for tests. */

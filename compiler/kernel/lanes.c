@@ -105,8 +105,8 @@ double kernel_cache(void) {
     return planned_cache > 0 ? planned_cache : n > 0 ? (double)n : 1 << 20;
 }
 
-/* The cache nearest to the core. */
-static double near_cache(void) {
+double kernel_near_cache(void) {
+    if (planned_cache > 0) return planned_cache / 2;
     long n = sysconf(_SC_LEVEL1_DCACHE_SIZE);
     return n > 0 ? (double)n : 1 << 15;
 }
@@ -143,7 +143,7 @@ KLanes kernel_lanes(KProgram *const *programs, int n, int64_t replicas) {
     bool spills = bytes * by_replica.lanes > kernel_cache();
     /* Over three axes most neighbours are some slices away: where a block of chains does not stay in the
      * nearest cache, one chain after the other is faster by a fifth or so. */
-    bool slices = price.deep > 0.5 * price.replicas && bytes * by_replica.lanes > near_cache();
+    bool slices = price.deep > 0.5 * price.replicas && bytes * by_replica.lanes > kernel_near_cache();
     KLanes *best = b < a || (spills && b < 1.5 * a) || (slices && b < 1.1 * a) ? &by_site : &by_replica;
     snprintf(best->why, sizeof best->why,
              "lanes are %s: %.3g vector operations a call for %lld chain%s, %.3g with %s; a block of %d chain%s holds %.3g MB%s",

@@ -146,4 +146,11 @@ static bool any_shared(const KStmt *s, int n) {
     return false;
 }
 
+static bool any_sweep(const KStmt *s, int n) {
+    for (int i = 0; i < n; i++)
+        if (s[i].kind == KS_LOOP && (s[i].u.loop.sweep.radius >= 0 || any_sweep(s[i].u.loop.body, s[i].u.loop.nbody))) return true;
+    return false;
+}
+
+bool kernel_sweeps(const KProgram *p) { return any_sweep(p->stmts, p->nstmts); }
 bool kernel_is_shared(const KProgram *p) { return any_shared(p->stmts, p->nstmts); }

@@ -43,8 +43,10 @@ void session_close(Session *s);
 typedef struct Executable Executable;
 /* Prints what the front half found; 0, or the exit status. */
 int session_check(Session *s, const RunOptions *o);
-/* How replicas lie in memory: the cheaper way, or as was asked. */
-KLanes choose_lanes(KProgram *const *programs, int n, int64_t replicas, const RunOptions *o);
+/* Kernel programs of functions that share memory, for so many replicas; *lanes says how these lie
+ * there: the cheaper way, or as was asked.  NULL, or what is wrong. */
+const char *fuse_together(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, Arena *arena,
+                          KProgram **programs, KLanes *lanes);
 /* For so many replicas; *lanes says how they lie in memory. */
 Executable *compile_functions(const IrFunc *const *functions, int n, int64_t replicas, const RunOptions *o, KLanes *lanes,
                               char *err, size_t errlen);

@@ -55,15 +55,14 @@ static void show_functions(Session *s, const RunOptions *o, const char *what) {
         if (t->kind != TASK_SAMPLE) continue;
         const IrFunc *f[] = {&t->sample->init, &t->sample->step, &t->sample->measure};
         KProgram *programs[LQ_COUNT(f)];
-        for (int k = 0; k < LQ_COUNT(f); k++) {
-            if (!strcmp(what, "ir")) { ir_print_func(f[k], stdout); continue; }
-            programs[k] = fuse(f[k], s->arena);
-            if (!strcmp(what, "kernels")) kernel_print(programs[k], stdout);
-        }
+        KLanes lanes;
+        for (int k = 0; k < LQ_COUNT(f) && !strcmp(what, "ir"); k++) ir_print_func(f[k], stdout);
         if (!strcmp(what, "ir")) continue;
-        kernel_share_layout(programs, LQ_COUNT(f));
-        KLanes lanes = choose_lanes(programs, LQ_COUNT(f), t->sample->chains, o);
+        const char *broken = fuse_together(f, LQ_COUNT(f), t->sample->chains, o, s->arena, programs, &lanes);
+        if (broken) fprintf(stderr, "lqft: internal error: %s\n", broken);
+        if (broken) continue;
         if (!strcmp(what, "kernels")) {
+            for (int k = 0; k < LQ_COUNT(f); k++) kernel_print(programs[k], stdout);
             printf("%s\n", o->lanes == LANES_CHEAPEST ? lanes.why : lanes.sites ? "lanes are sites, as was asked for" : "lanes are chains, as was asked for");
             continue;
         }
