@@ -103,8 +103,10 @@ static int add(Prog *p, IrFunc *f) {
     if (broken) { say('F', "kernel_verify of %s: %s", f->name, broken); return -1; }
     kernel_plan_for_work(1e-9);
     KProgram *t = fuse(f, arena);
-    kernel_plan_for_cache(single_precision ? 3000 : 6000);
-    KProgram *w = fuse(f, arena);
+    /* in turn: a second cache that is too small for one replica, and a nearest one that is for eight */
+    bool near = nfuncs % 2;
+    kernel_plan_for_cache((single_precision ? 0.5 : 1) * (near ? 80000 : 6000));
+    KProgram *w = fuse_for(f, near ? 8 : 1, arena);
     kernel_plan_for_cache(0);
     kernel_plan_for_work(0);
     broken = kernel_verify(t);
