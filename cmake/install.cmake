@@ -36,13 +36,13 @@ add_custom_command(OUTPUT ${TEXTS}/done
 add_custom_target(texts ALL DEPENDS ${TEXTS}/done)
 
 # ---- the compiler ----------------------------------------------------------------------------------
-# LLVM may lie in a folder that the loader does not search.  Debian's is a link to one that it does.
+# A shared LLVM may lie in a folder that the loader does not search.  Debian's is a link to one that it does.
 file(GLOB LLVM_FILES ${LLVM_LIBDIR}/libLLVM*.so*)
 foreach(file ${LLVM_FILES})
   file(REAL_PATH ${file} file)
   get_filename_component(folder ${file} DIRECTORY)
   file(REAL_PATH ${LLVM_LIBDIR} own)
-  if(folder STREQUAL own)
+  if(folder STREQUAL own AND NOT LLVM_IS_INSIDE)
     set_target_properties(lqft_llvm PROPERTIES INSTALL_RPATH "${LLVM_LIBDIR}")
   endif()
 endforeach()
@@ -94,6 +94,11 @@ find_program(SHLIBDEPS dpkg-shlibdeps)
 if(SHLIBDEPS)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 else()
-  set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6, libjansson4, zlib1g, libllvm19 | libllvm20")
+  set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6, libjansson4, zlib1g")
+  if(LLVM_IS_INSIDE)
+    string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", libzstd1")
+  else()
+    string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", libllvm19 | libllvm20")
+  endif()
 endif()
 include(CPack)
