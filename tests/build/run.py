@@ -37,8 +37,11 @@ import tempfile
 import time
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEADERS = os.path.join(ROOT, "runtime", "standalone")
 COUNTS = collections.Counter()
@@ -1111,14 +1114,7 @@ class Hostile(Place):
 
 
 def main():
-    global LQFT
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    program = unittest.main(argv=arguments, exit=False)
+    program = unittest.main(exit=False)
     print(", ".join(f"{n} {what}" for what, n in sorted(COUNTS.items())))
     sys.exit(not program.result.wasSuccessful())
 

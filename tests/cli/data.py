@@ -257,8 +257,4 @@ class Folders(Case):
 
 
 if __name__ == "__main__":
-    if "--lqft" in sys.argv:
-        at = sys.argv.index("--lqft")
-        run.LQFT = os.path.abspath(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
     unittest.main()

@@ -14,8 +14,11 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
 
 
 def read(*path):
@@ -167,16 +170,5 @@ class Help(unittest.TestCase):
                 self.assertEqual(":" in re.sub(r"\\.|\[.*\]", "", row), bool(value), row)
 
 
-def main():
-    global LQFT
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

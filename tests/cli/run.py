@@ -24,8 +24,11 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
 
 MODEL = """
 import samplers.hmc
@@ -796,8 +799,4 @@ class Signals(Case):
 
 
 if __name__ == "__main__":
-    if "--lqft" in sys.argv:
-        at = sys.argv.index("--lqft")
-        LQFT = os.path.abspath(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
     unittest.main()

@@ -17,8 +17,11 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
 
 spec = importlib.util.spec_from_file_location("reference", os.path.join(ROOT, "tests", "reference", "run.py"))
 reference = importlib.util.module_from_spec(spec)
@@ -175,16 +178,5 @@ class Doc(unittest.TestCase):
         self.lqft("doc", path, "-o", os.path.join(path, "below"), status=73)
 
 
-def main():
-    global LQFT
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

@@ -19,11 +19,14 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
 HERE = os.path.join(ROOT, "tests", "editors")
 EDITORS = os.path.join(ROOT, "editors")
-LQFT = os.path.join(ROOT, "build", "lqft")
-FRONT = os.path.join(ROOT, "build", "tests", "front_main")
+LQFT = script.path("--lqft", "build/lqft")
+FRONT = script.path("--front", "build/tests/front_main")
 LETTERS = os.path.join(HERE, "letters.lqft")
 
 
@@ -342,19 +345,5 @@ def tokenize(rules, line):
             yield m.start(group), m.end(group), name
 
 
-def main():
-    global LQFT, FRONT
-    arguments = [sys.argv[0]]
-    rest = iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        elif a == "--front":
-            FRONT = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

@@ -19,10 +19,13 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
-FRONT = os.path.join(ROOT, "build", "tests", "front_main")
-SEED = 1
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
+FRONT = script.path("--front", "build/tests/front_main")
+SEED = int(script.value("--seed", 1))
 
 
 def read(path):
@@ -238,20 +241,5 @@ class Files(Case):
             self.assertEqual(fmt(*arguments).returncode, 2, arguments)
 
 
-def main():
-    global LQFT, FRONT, SEED
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        elif a == "--front":
-            FRONT = os.path.abspath(next(rest))
-        elif a == "--seed":
-            SEED = int(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

@@ -17,9 +17,12 @@ import sys
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build")
-LQFT = os.path.join(BUILD, "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+BUILD = script.path("--build", "build")
+LQFT = script.path("--lqft", "build/lqft")
 
 
 def call(*command, **more):
@@ -127,18 +130,5 @@ class Installed(unittest.TestCase):
         self.works(os.path.join(root, "usr"))
 
 
-def main():
-    global LQFT, BUILD
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        elif a == "--build":
-            BUILD = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

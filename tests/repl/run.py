@@ -24,8 +24,11 @@ import time
 import types
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
 KERNEL = os.path.join(ROOT, "editors", "jupyter")
 PROMPTS = ("lqft> ", "    | ")
 
@@ -792,16 +795,5 @@ class Jupyter(Case):
         self.assertLess(time.monotonic() - timer, 40)
 
 
-def main():
-    global LQFT
-    arguments, rest = [sys.argv[0]], iter(sys.argv[1:])
-    for a in rest:
-        if a == "--lqft":
-            LQFT = os.path.abspath(next(rest))
-        else:
-            arguments.append(a)
-    unittest.main(argv=arguments)
-
-
 if __name__ == "__main__":
-    main()
+    unittest.main()

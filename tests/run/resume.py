@@ -26,9 +26,12 @@ import tempfile
 import time
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LQFT = os.path.join(ROOT, "build", "lqft")
-QUICK = False
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import script
+
+ROOT = script.ROOT
+LQFT = script.path("--lqft", "build/lqft")
+QUICK = script.flag("--quick")
 CACHE = tempfile.mkdtemp(prefix="lqft-resume-cache-")
 
 ACTION = """lattice X = torus(L, L)
@@ -1020,14 +1023,6 @@ class Cost(Case):
 
 
 def main():
-    global LQFT, QUICK
-    if "--lqft" in sys.argv:
-        at = sys.argv.index("--lqft")
-        LQFT = os.path.abspath(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
-    if "--quick" in sys.argv:
-        QUICK = True
-        sys.argv.remove("--quick")
     if not HDF5.lib:
         say("  libhdf5 is not found: measurements.h5 is not compared")
     try:
