@@ -1,4 +1,4 @@
-/* build.c — lqft build: a model as an executable, or as a shared library: a stub that was made with
+/* build.c — lqft build: a model as an executable, or as a shared library: a carrier that was made with
  * this compiler (runtime/standalone/), with the program and its code appended to it. */
 #include "run/run.h"
 
@@ -25,7 +25,7 @@ typedef struct Building {
 static const char *const levels[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
 /* Beside this program, as it is installed, or where it was built. */
-static bool find_stub(const char *name, char *out, size_t n) {
+static bool find_carrier(const char *name, char *out, size_t n) {
     static const char *const places[] = {"", "../lib/lqft/"};
     char exe[4096];
     ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -46,7 +46,7 @@ static bool fuse_all(Building *b, const IrFunc *const *f, int n, int64_t replica
     const char *broken = NULL;
     for (int i = 0; i < n && !broken; i++) broken = ir_verify(f[i]);
     if (!broken) broken = fuse_together(f, n, replicas, b->o, b->arena, out, lanes);
-    if (broken) snprintf(b->err, sizeof b->err, "internal error: %s: %s", f[0]->name, broken);
+    if (broken) snprintf(b->err, sizeof b->err, "internal error: kernels: %s", broken);
     return !broken;
 }
 
@@ -219,11 +219,11 @@ static int add_variants(const RunOptions *o, Text *all) {
 }
 
 int build_model(const RunOptions *o) {
-    char stub[4200], err[600] = "";
+    char carrier[4200], err[600] = "";
     const char *name = o->shared ? "lqft_sampler.so" : "lqft_sampler";
     Text all = {0};
     int status = 70;
-    if (find_stub(name, stub, sizeof stub)) status = payload_begin(&all, stub, err, sizeof err);
+    if (find_carrier(name, carrier, sizeof carrier)) status = payload_begin(&all, carrier, err, sizeof err);
     else snprintf(err, sizeof err, "the file %s, into which programs are built, is not beside lqft", name);
     if (!status) {
         status = add_variants(o, &all);

@@ -42,13 +42,16 @@ static bool reads_rows(const KProgram *p, const KCall *c, const KKernel *k) {
     return some && own;
 }
 
-/* Are rows of the follower made independently, and not in place of what the contraction reads? */
+/* Are rows of the follower made independently, and not in place of what the contraction reads?  What a
+ * kernel keeps from row to row, each task would begin anew, in room of its own. */
 static bool writes_rows(const KCall *c, const KKernel *k) {
     for (int i = 0; i < k->nroots; i++) {
         if (k->roots[i].nred == k->rank || k->roots[i].ahead) return false;
         for (int j = 0; j < c->call.nargs; j++)
             if (k->roots[i].buf == c->arg[j]) return false;
     }
+    for (int i = 0; i < k->nkept; i++)
+        if (k->kept[i].buf >= 0) return false;
     return k->only.test == 0;
 }
 

@@ -1,4 +1,4 @@
-/* main.c — the executable that `lqft build` makes: this stub, with a program appended to it. */
+/* main.c — the executable that `lqft build` makes: this carrier, with a program appended to it. */
 #include "payload.h"
 #include "settings.h"
 #include "variants.h"

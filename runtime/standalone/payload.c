@@ -1,4 +1,4 @@
-/* payload.c — writing and reading what is appended to a stub. */
+/* payload.c — writing and reading what is appended to a carrier. */
 #include "payload.h"
 
 #include "../io/file.h"
@@ -181,9 +181,9 @@ static int write_file(const char *out, const Text *all, char *err, size_t errlen
     return status;
 }
 
-int payload_begin(Text *all, const char *stub, char *err, size_t errlen) {
+int payload_begin(Text *all, const char *carrier, char *err, size_t errlen) {
     size_t n = 0;
-    char *bytes = read_whole(stub, &n, err, errlen);
+    char *bytes = read_whole(carrier, &n, err, errlen);
     if (!bytes) return 66;
     text_putn(all, bytes, n);
     free(bytes);

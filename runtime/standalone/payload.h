@@ -1,7 +1,7 @@
-/* payload.h — what `lqft build` appends to a stub: a program and its code, or several for different
+/* payload.h — what `lqft build` appends to a carrier: a program and its code, or several for different
  * values of what has to be known when code is made.
  *
- *   the stub, an ELF file that does not change
+ *   the carrier, an ELF file that does not change
  *   for each variant:
  *     its values, as lines name=value; head: JSON text {"version", "cpu", "groups": […], "program": …};
  *     the lengths of both stand before them
@@ -32,8 +32,8 @@ typedef struct Payload {
     int ngroups; PayloadGroup *groups;
 } Payload;
 
-/* The stub, then each payload, then the file, which can be executed: 0, or 65, 66, 73, 74 and a message. */
-int payload_begin(Text *all, const char *stub, char *err, size_t errlen);
+/* The carrier, then each payload, then the file, which can be executed: 0, or 65, 66, 73, 74 and a message. */
+int payload_begin(Text *all, const char *carrier, char *err, size_t errlen);
 int payload_add(Text *all, const Payload *p, char *err, size_t errlen);
 int payload_write(const Text *all, const char *out, char *err, size_t errlen);
 

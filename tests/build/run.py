@@ -547,14 +547,14 @@ class Damage(Place):
             self.try_one(self.bytes[:-TAIL] + struct.pack("<QQQQ", at, size, 0, 0) + mark, f"tail {at} {size}")
         self.try_one(self.bytes + b"\0", "a byte more")
         with open(self.program, "rb") as f:
-            self.try_one(f.read()[:self.at], "the stub alone")
+            self.try_one(f.read()[:self.at], "the carrier alone")
 
     def test_elsewhere(self):
-        """Between the stub and the payload nothing is read."""
+        """Between the carrier and the payload nothing is read."""
         with open(os.path.join(os.path.dirname(LQFT), "lqft_sampler"), "rb") as f:
-            stub = f.read()
-        self.assertTrue(self.bytes.startswith(stub))
-        for at in range(len(stub), self.at):
+            carrier = f.read()
+        self.assertTrue(self.bytes.startswith(carrier))
+        for at in range(len(carrier), self.at):
             data = bytearray(self.bytes)
             data[at] ^= 0xFF
             done = self.run_bytes(bytes(data), "elsewhere")
